@@ -1,0 +1,35 @@
+"""Echo state networks and time-series forecasting behind scikit-learn and pandas interfaces.
+
+The public names live in three sub-packages, imported on first use:
+
+- `echocast.reservoir`: estimators whose rows are time steps,
+- `echocast.forecasting`: forecasters that take and return pandas objects, backtests, metrics,
+- `echocast.datasets`: generators of chaotic systems and tasks, and small real series.
+"""
+
+from importlib import import_module as _import_module
+from importlib.metadata import PackageNotFoundError as _PackageNotFoundError
+from importlib.metadata import version as _version
+
+try:
+    __version__ = _version("echocast")
+except _PackageNotFoundError:  # a checkout on sys.path that was never installed
+    __version__ = "0+unknown"
+
+_SUBMODULES = ("datasets", "exceptions", "forecasting", "reservoir", "testing")
+
+__all__ = ["__version__", "datasets", "exceptions", "forecasting", "reservoir", "testing", "warmup"]
+
+
+def __getattr__(name):
+    if name in _SUBMODULES:
+        return _import_module(f"{__name__}.{name}")
+    if name == "warmup":
+        from echocast.reservoir._warmup import warmup
+
+        return warmup
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__():
+    return sorted(__all__)

@@ -1,0 +1,90 @@
+"""Small argument checks with scikit-learn's wording; a leaf that imports NumPy alone."""
+
+from __future__ import annotations
+
+import numbers
+from typing import Any
+
+import numpy as np
+
+from echocast.exceptions import InvalidParameterError
+
+__all__ = ["check_generator", "check_number", "check_option", "refuse"]
+
+
+def refuse(name: str, owner: str, rule: str, value: Any) -> None:
+    """Raise scikit-learn's sentence for a bad parameter."""
+    shown = repr(value)
+    if len(shown) > 80:
+        shown = f"{shown[:77]}..."
+    raise InvalidParameterError(
+        f"The {name!r} parameter of {owner} must be {rule}. Got {shown} instead."
+    )
+
+
+def check_number(
+    name: str,
+    value: Any,
+    owner: str,
+    *,
+    low: float = -np.inf,
+    high: float = np.inf,
+    closed: str = "both",
+    integer: bool = False,
+    also: tuple = (),
+) -> Any:
+    """Return `value` if it is a finite number in the interval, or equals a member of `also`.
+
+    `closed` is "both", "left", "right" or "neither". Booleans are not numbers here.
+    """
+    if any(
+        value is a or (isinstance(a, str) and isinstance(value, str) and value == a) for a in also
+    ):
+        return value
+    kind = numbers.Integral if integer else numbers.Real
+    ok = isinstance(value, kind) and not isinstance(value, (bool, np.bool_))
+    if ok:
+        above = value >= low if closed in ("both", "left") else value > low
+        below = value <= high if closed in ("both", "right") else value < high
+        ok = bool(np.isfinite(value)) and bool(above) and bool(below)
+    if not ok:
+        left = "[" if closed in ("both", "left") and np.isfinite(low) else "("
+        right = "]" if closed in ("both", "right") and np.isfinite(high) else ")"
+        rule = f"{'an int' if integer else 'a float'} in the range {left}{low}, {high}{right}"
+        for a in also:
+            rule += f" or {a!r}"
+        refuse(name, owner, rule, value)
+    return value
+
+
+def check_option(name: str, value: Any, owner: str, options: Any) -> Any:
+    """Return `value` if it is one of the strings `options`."""
+    if not (isinstance(value, str) and value in options):
+        listed = ", ".join(repr(o) for o in sorted(options))
+        refuse(name, owner, f"a str among {{{listed}}}", value)
+    return value
+
+
+def check_generator(random_state: Any) -> np.random.RandomState:
+    """Turn None, an int, RandomState, Generator or SeedSequence into one RandomState.
+
+    RandomState's streams are frozen (NEP 19), so a seed gives the same weights in every
+    version of NumPy. A Generator lends its bit generator and is advanced by the draws.
+    """
+    if random_state is None:
+        return np.random.RandomState()
+    if isinstance(random_state, np.random.RandomState):
+        return random_state
+    if isinstance(random_state, np.random.Generator):
+        return np.random.RandomState(random_state.bit_generator)
+    if isinstance(random_state, np.random.SeedSequence):
+        return np.random.RandomState(np.random.MT19937(random_state))
+    if isinstance(random_state, numbers.Integral) and not isinstance(
+        random_state, (bool, np.bool_)
+    ):
+        if 0 <= random_state < 2**32:
+            return np.random.RandomState(int(random_state))
+    raise ValueError(
+        f"{random_state!r} cannot be used to seed a random generator; pass None, an int in "
+        "[0, 2**32 - 1], a RandomState, a Generator or a SeedSequence."
+    )

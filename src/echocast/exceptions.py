@@ -1,0 +1,59 @@
+"""Errors and warnings raised by echocast; all errors subclass what users already catch."""
+
+__all__ = [
+    "ConstantTargetWarning",
+    "EchocastWarning",
+    "ExtraColumnsWarning",
+    "ForecastDivergedError",
+    "ForecastDivergenceWarning",
+    "IllConditionedWarning",
+    "InvalidParameterError",
+]
+
+
+class InvalidParameterError(ValueError, TypeError):
+    """A constructor or method parameter has a forbidden type or value."""
+
+
+class EchocastWarning(UserWarning):
+    """Base class of the package's warnings; filter it to silence them all."""
+
+
+class IllConditionedWarning(EchocastWarning):
+    """The readout's least-squares problem is singular or close to it."""
+
+
+class ConstantTargetWarning(EchocastWarning):
+    """The target does not vary, so the prediction is that constant."""
+
+
+class ForecastDivergenceWarning(EchocastWarning):
+    """A closed-loop forecast left the range of the training data by a wide margin."""
+
+
+class ExtraColumnsWarning(EchocastWarning):
+    """Exogenous columns that were not seen in fit are ignored."""
+
+
+class ForecastDivergedError(RuntimeError):
+    """A closed-loop forecast became infinite or not a number.
+
+    Parameters
+    ----------
+    step : int
+        First step (counted from zero) whose output is not finite.
+    last_finite : float
+        Largest absolute finite output before that step.
+    """
+
+    def __init__(self, step, last_finite):
+        self.step = int(step)
+        self.last_finite = float(last_finite)
+        super().__init__(
+            f"Forecast became non-finite at step {self.step} (largest finite value before it "
+            f"{self.last_finite:.3g}). Increase `alpha`, lower `spectral_radius` or "
+            "train on more data."
+        )
+
+    def __reduce__(self):
+        return type(self), (self.step, self.last_finite)

@@ -1,0 +1,11 @@
+"""Keep the checkout root off ``sys.path`` and the compiled kernels in an ignored folder."""
+
+import os
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+# `python -m pytest` puts the root first, and then `import datasets` would find our folder.
+sys.path[:] = [p for p in sys.path if Path(p or os.curdir).resolve() != ROOT]
+os.environ.setdefault("NUMBA_CACHE_DIR", str(ROOT / ".numba_cache"))
+os.environ.setdefault("MPLBACKEND", "Agg")
