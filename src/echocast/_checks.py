@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import numbers
 from typing import Any
 
@@ -46,11 +47,17 @@ def check_number(
     if ok:
         above = value >= low if closed in ("both", "left") else value > low
         below = value <= high if closed in ("both", "right") else value < high
-        ok = bool(np.isfinite(value)) and bool(above) and bool(below)
+        # An int is finite however long it is, and NumPy cannot ask that of the longest ones.
+        finite = isinstance(value, numbers.Integral) or math.isfinite(value)
+        ok = finite and bool(above) and bool(below)
     if not ok:
         left = "[" if closed in ("both", "left") and np.isfinite(low) else "("
         right = "]" if closed in ("both", "right") and np.isfinite(high) else ")"
-        rule = f"{'an int' if integer else 'a float'} in the range {left}{low}, {high}{right}"
+        shown_low, shown_high = (
+            bound if integer or not np.isfinite(bound) else float(bound) for bound in (low, high)
+        )
+        kind_name = "an int" if integer else "a float"
+        rule = f"{kind_name} in the range {left}{shown_low}, {shown_high}{right}"
         for a in also:
             rule += f" or {a!r}"
         refuse(name, owner, rule, value)
@@ -79,11 +86,9 @@ def check_generator(random_state: Any) -> np.random.RandomState:
         return np.random.RandomState(random_state.bit_generator)
     if isinstance(random_state, np.random.SeedSequence):
         return np.random.RandomState(np.random.MT19937(random_state))
-    if isinstance(random_state, numbers.Integral) and not isinstance(
-        random_state, (bool, np.bool_)
-    ):
-        if 0 <= random_state < 2**32:
-            return np.random.RandomState(int(random_state))
+    is_seed = isinstance(random_state, numbers.Integral) and not isinstance(random_state, bool)
+    if is_seed and 0 <= random_state < 2**32:
+        return np.random.RandomState(int(random_state))
     raise ValueError(
         f"{random_state!r} cannot be used to seed a random generator; pass None, an int in "
         "[0, 2**32 - 1], a RandomState, a Generator or a SeedSequence."

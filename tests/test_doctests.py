@@ -1,0 +1,64 @@
+"""Every example in a docstring runs, module by module."""
+
+import doctest
+import importlib
+import pkgutil
+
+import numpy as np
+import pytest
+
+import echocast
+
+PACKAGES = ("echocast", "echocast.datasets", "echocast.forecasting", "echocast.reservoir")
+FLAGS = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
+
+
+def module_names():
+    # Setuptools maps the folders one by one, so each sub-package is walked by its own path.
+    names = set(PACKAGES)
+    for package in PACKAGES:
+        path = importlib.import_module(package).__path__
+        names |= {found.name for found in pkgutil.walk_packages(path, package + ".")}
+    return sorted(names - {"echocast.__main__"})
+
+
+@pytest.fixture
+def examples_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with np.printoptions(legacy=False):
+        yield
+
+
+@pytest.mark.usefixtures("examples_folder")
+@pytest.mark.parametrize("name", module_names())
+def test_examples_of_module(name):
+    module = importlib.import_module(name)
+    result = doctest.testmod(module, optionflags=FLAGS)
+    assert result.failed == 0
+
+
+def test_public_names_have_examples():
+    """A public function or class without a runnable example is an oversight."""
+    finder = doctest.DocTestFinder(recurse=False)
+    bare = []
+    for package in PACKAGES[1:]:
+        module = importlib.import_module(package)
+        for name in getattr(module, "__all__", []):
+            found = getattr(module, name)
+            if callable(found) and not any(t.examples for t in finder.find(found, name)):
+                bare.append(f"{package}.{name}")
+    assert bare == []
+
+
+def test_examples_were_found():
+    finder = doctest.DocTestFinder()
+    found = sum(
+        len(test.examples)
+        for name in module_names()
+        for test in finder.find(importlib.import_module(name), name)
+    )
+    assert found >= MINIMUM, f"{found} examples in {echocast.__name__}"
+
+
+# Raised as the package grows, so that a walk that finds nothing cannot pass.
+MINIMUM = 1

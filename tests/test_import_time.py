@@ -1,0 +1,64 @@
+"""Importing the package loads neither the compiler nor the plotting library."""
+
+import subprocess
+import sys
+
+import pytest
+
+HEAVY = ("numba", "llvmlite", "matplotlib", "pyarrow", "polars", "dask")
+
+
+def run_python(code, cwd):
+    return subprocess.run(
+        [sys.executable, "-W", "error", "-c", code],
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize(
+    "package", ["echocast", "echocast.reservoir", "echocast.forecasting", "echocast.datasets"]
+)
+def test_import_loads_nothing_heavy(package, tmp_path):
+    done = run_python(
+        f"import sys, {package}; print([m for m in {HEAVY!r} if m in sys.modules])", tmp_path
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("package", ["echocast", "echocast.reservoir", "echocast.datasets"])
+def test_import_loads_no_pandas(package, tmp_path):
+    done = run_python(f"import sys, {package}; print('pandas' in sys.modules)", tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == "False"
+
+
+def test_front_door_loads_no_numpy(tmp_path):
+    code = (
+        "import sys, echocast, echocast._cli; "
+        "print([m for m in ('numpy', 'scipy', 'sklearn', 'pandas') if m in sys.modules])"
+    )
+    done = run_python(code, tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == "[]"
+
+
+def test_sub_packages_appear_on_first_use(tmp_path):
+    code = (
+        "import echocast; "
+        "print(echocast.reservoir.__name__, echocast.datasets.__name__, echocast.__version__)"
+    )
+    done = run_python(code, tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split()[:2] == ["echocast.reservoir", "echocast.datasets"]
+
+
+def test_unknown_name_is_an_attribute_error():
+    import echocast
+
+    with pytest.raises(AttributeError, match="no attribute 'reservoirs'"):
+        _ = echocast.reservoirs
