@@ -1,0 +1,267 @@
+"""Run a reservoir over data: one sequence in blocks of rows, or many sequences side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+
+from ._closed import closed_loop, closed_loop_batch
+from ._custom import drive_custom
+from ._machine import BLOCK_BYTES, Reservoir, block_rows, check_rows, make_reservoir, start_state
+
+__all__ = [
+    "Reservoir",
+    "closed_loop",
+    "closed_loop_batch",
+    "input_drive",
+    "iter_sequences",
+    "last_state_after",
+    "make_reservoir",
+    "reduce_sequences",
+    "run_states",
+    "state_blocks",
+]
+
+_BATCH_BYTES = 2**24
+_BATCH_WIDTH = 32
+# Fewer sequences than this are faster one by one.
+_SMALLEST_BATCH = 4
+
+
+def state_blocks(
+    res: Reservoir, X, initial_state=None, *, feedback=None, noise=0.0, rng=None
+) -> Iterator[tuple[int, np.ndarray]]:
+    """Drive one sequence and yield its states block by block.
+
+    Parameters
+    ----------
+    res : Reservoir
+    X : ndarray of shape (n_steps, n_inputs)
+    initial_state : ndarray of shape (n_units,), default=None
+        State before the first row; zeros by default. Not modified.
+    feedback : ndarray of shape (n_steps, n_outputs), default=None
+        Row t is the output at t - 1; needed exactly where the reservoir has feedback weights.
+    noise : float, default=0.0
+        Standard deviation of the Gaussian noise added inside of the activation.
+    rng : RandomState, default=None
+        Source of the noise; the draws do not depend on the lengths of the blocks.
+
+    Yields
+    ------
+    start : int
+        First row of the block.
+    states : ndarray of shape (n_rows, n_units)
+        A view on a buffer that the next block overwrites; the caller may change it.
+    """
+    X, feedback = check_rows(res, X, feedback)
+    n_steps = X.shape[0]
+    x = start_state(res, initial_state)
+    n_rows = max(1, min(n_steps, block_rows(res, 1, BLOCK_BYTES)))
+    inputs = np.empty((n_rows, res.projection.shape[0]), dtype=res.dtype)
+    buffer = np.empty((n_rows, res.n_units), dtype=res.dtype)
+    for start in range(0, n_steps, n_rows):
+        stop = min(start + n_rows, n_steps)
+        block = buffer[: stop - start]
+        _fill_inputs(res, inputs[: stop - start], X[start:stop], feedback, start)
+        np.matmul(inputs[: stop - start], res.projection, out=block)
+        if noise:
+            block += np.multiply(noise, rng.standard_normal(block.shape)).astype(res.dtype)
+        _drive(res, x, block)
+        x = block[-1].copy()
+        yield start, block
+
+
+def run_states(
+    res: Reservoir, X, initial_state=None, *, feedback=None, out=None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Drive one sequence and keep all states.
+
+    Parameters
+    ----------
+    res, X, initial_state, feedback
+        As for `state_blocks`.
+    out : ndarray of shape (n_steps, n_units), default=None
+        Where to write the states.
+
+    Returns
+    -------
+    states : ndarray of shape (n_steps, n_units)
+    last_state : ndarray of shape (n_units,)
+        State after the last row; the initial state if there is none.
+    """
+    states = np.empty((len(X), res.n_units), dtype=res.dtype) if out is None else out
+    last = start_state(res, initial_state)
+    for start, block in state_blocks(res, X, initial_state, feedback=feedback):
+        states[start : start + len(block)] = block
+        last = block[-1].copy()
+    return states, last
+
+
+def last_state_after(res: Reservoir, X, initial_state=None, *, feedback=None) -> np.ndarray:
+    """Return the state (n_units,) after the last row, in memory that does not grow with rows."""
+    last = start_state(res, initial_state)
+    for _, block in state_blocks(res, X, initial_state, feedback=feedback):
+        last = block[-1].copy()
+    return last
+
+
+def input_drive(res: Reservoir, X) -> Callable[[int, int], np.ndarray]:
+    """Return a function of (start, stop) that projects these rows of X: the `drive` of a loop."""
+    X, _ = check_rows(res, X, None, needs_feedback=False)
+    weights = res.W_in.T
+
+    def project(start: int, stop: int) -> np.ndarray:
+        return X[start:stop].astype(res.dtype, copy=False) @ weights
+
+    return project
+
+
+def iter_sequences(
+    res: Reservoir,
+    sequences: Sequence,
+    initial_states=None,
+    *,
+    feedback: Sequence | None = None,
+    noise=0.0,
+    rng=None,
+) -> Iterator[tuple[int, int, np.ndarray]]:
+    """Drive many sequences, each from its own initial state.
+
+    Sequences of similar length run side by side, which is two to three times faster. The blocks
+    of one sequence come in the order of time; those of different sequences are interleaved.
+
+    Parameters
+    ----------
+    res : Reservoir
+    sequences : sequence of ndarray of shape (n_steps_i, n_inputs)
+    initial_states : ndarray of shape (n_sequences, n_units), default=None
+        Zeros by default.
+    feedback : sequence of ndarray of shape (n_steps_i, n_outputs), default=None
+    noise, rng
+        As for `state_blocks`; with noise the sequences run one by one, in their order.
+
+    Yields
+    ------
+    i : int
+        Index of the sequence.
+    start : int
+        First row of the block.
+    states : ndarray of shape (n_rows, n_units)
+        A view that the next block overwrites; the caller may change it.
+    """
+    parts = None if feedback is None else list(feedback)
+    for group in _groups([len(X) for X in sequences], batched=not noise):
+        if len(group) == 1:
+            i = group[0]
+            x = None if initial_states is None else initial_states[i]
+            f = None if parts is None else parts[i]
+            blocks = state_blocks(res, sequences[i], x, feedback=f, noise=noise, rng=rng)
+            for start, block in blocks:
+                yield i, start, block
+            continue
+        for start, active, block in _batch_blocks(res, sequences, group, initial_states, parts):
+            for column, i in enumerate(group):
+                n_rows = int(np.searchsorted(-active, -column, side="left"))
+                if n_rows:
+                    yield i, start, np.ascontiguousarray(block[:n_rows, :, column])
+
+
+def reduce_sequences(
+    res: Reservoir, sequences: Sequence, *, washout: int = 0
+) -> tuple[np.ndarray, np.ndarray]:
+    """Drive many sequences from the zero state and keep two summaries of each.
+
+    Parameters
+    ----------
+    res : Reservoir
+    sequences : sequence of ndarray of shape (n_steps_i, n_inputs)
+    washout : int, default=0
+        Rows at the start of each sequence that do not count in the mean.
+
+    Returns
+    -------
+    last : ndarray of shape (n_sequences, n_units)
+        Last state; zero for a sequence without rows.
+    mean : ndarray of shape (n_sequences, n_units)
+        Mean state after the washout; zero where no row is left.
+    """
+    lengths = np.array([len(X) for X in sequences], dtype=np.int64)
+    last = np.zeros((lengths.size, res.n_units), dtype=res.dtype)
+    mean = np.zeros((lengths.size, res.n_units), dtype=res.dtype)
+    for i, start, block in iter_sequences(res, sequences):
+        last[i] = block[-1]
+        mean[i] += block[max(0, washout - start) :].sum(axis=0)
+    mean /= np.maximum(lengths - washout, 1).astype(res.dtype)[:, None]
+    return last, mean
+
+
+def _fill_inputs(res, inputs, rows, feedback, start):
+    """Write [X, 1, feedback] side by side, so that one product projects all of them."""
+    n_inputs = res.n_inputs
+    inputs[:, :n_inputs] = rows
+    inputs[:, n_inputs] = 1
+    if feedback is not None:
+        inputs[:, n_inputs + 1 :] = feedback[start : start + len(rows)]
+
+
+def _drive(res, x, block):
+    if res.function is not None:
+        drive_custom(res.plan, res.function, res.leak, x, block)
+        return
+    from ._kernels import drive
+
+    drive(res.plan.arrays, res.code, res.leak, x, block)
+
+
+def _groups(lengths, *, batched):
+    """Split indices into lists that run side by side: similar lengths, the longest first."""
+    if not batched:
+        return [[i] for i in range(len(lengths))]
+    order = sorted(range(len(lengths)), key=lambda i: (-lengths[i], i))
+    groups: list[list[int]] = []
+    for i in order:
+        fits = groups and len(groups[-1]) < _BATCH_WIDTH
+        if fits and 2 * lengths[i] >= lengths[groups[-1][0]]:
+            groups[-1].append(i)
+        else:
+            groups.append([i])
+    small = [[i] for g in groups if len(g) < _SMALLEST_BATCH for i in g]
+    return [g for g in groups if len(g) >= _SMALLEST_BATCH] + small
+
+
+def _batch_blocks(res, sequences, group, initial_states, feedback):
+    """Yield (start, active (n_rows,), states (n_rows, n_units, n_sequences)) of one group."""
+    checked = [
+        check_rows(res, sequences[i], None if feedback is None else feedback[i]) for i in group
+    ]
+    lengths = np.array([len(X) for X, _ in checked])
+    width, n_steps = len(group), int(lengths[0])
+    x = np.zeros((res.n_units, width), dtype=res.dtype)
+    if initial_states is not None:
+        x[:] = np.stack([start_state(res, initial_states[i]) for i in group], axis=1)
+    n_rows = max(1, min(n_steps, block_rows(res, width, _BATCH_BYTES)))
+    weights = np.ascontiguousarray(res.projection.T)
+    inputs = np.empty((n_rows, weights.shape[1], width), dtype=res.dtype)
+    buffer = np.empty((n_rows, res.n_units, width), dtype=res.dtype)
+    alive = (np.arange(n_steps)[:, None] < lengths).sum(axis=1)
+    for start in range(0, n_steps, n_rows):
+        stop = min(start + n_rows, n_steps)
+        u, block, active = inputs[: stop - start], buffer[: stop - start], alive[start:stop]
+        u[:] = 0
+        for column, (X, f) in enumerate(checked):
+            rows = X[start:stop]
+            _fill_inputs(res, u[: len(rows), :, column], rows, f, start)
+        np.matmul(weights, u, out=block)
+        _drive_batch(res, x, active, block)
+        x = block[-1].copy()
+        yield start, active, block
+
+
+def _drive_batch(res, x, active, block):
+    if res.function is not None:
+        drive_custom(res.plan, res.function, res.leak[:, None], x, block)
+        return
+    from ._kernels_batch import drive_batch
+
+    drive_batch(res.plan.arrays, res.code, res.leak, x, active, block)
