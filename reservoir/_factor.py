@@ -156,11 +156,19 @@ class RidgeFactor:
         self.n_targets = int(n_targets)
         self.method = method
         self.dtype = np.dtype(dtype)
-        self.n_samples = 0
-        self.sum_weights = 0.0
+        self._n_absorbed = 0
+        self._weight_absorbed = 0.0
         self._buffer = RowBuffer(self.n_features, self.n_targets)
         self._shift: np.ndarray | None = None
         self._matrix: np.ndarray | None = None
+
+    @property
+    def n_samples(self) -> int:
+        return self._n_absorbed + self._buffer.n_pending
+
+    @property
+    def sum_weights(self) -> float:
+        return self._weight_absorbed + float(self._buffer.pending()[:, 0].sum())
 
     def update(self, S: Any, Y: Any, sample_weight: Any = None) -> RidgeFactor:
         """Take rows in.
@@ -226,8 +234,8 @@ class RidgeFactor:
             a._matrix, *_ = lapack.dtpqrt(
                 n, min(32, n), a._matrix, moved, overwrite_a=1, overwrite_b=1
             )
-        a.n_samples += b.n_samples
-        a.sum_weights += b.sum_weights
+        a._n_absorbed += b._n_absorbed
+        a._weight_absorbed += b._weight_absorbed
         return a
 
     def copy(self) -> RidgeFactor:
@@ -295,8 +303,8 @@ class RidgeFactor:
             self._matrix = blas.dsyrk(1.0, block.T, beta=1.0, c=self._matrix, overwrite_c=1)
         else:
             self._matrix = _add_rows(self._matrix, block)
-        self.n_samples += len(block)
-        self.sum_weights += float(weight.sum())
+        self._n_absorbed += len(block)
+        self._weight_absorbed += float(weight.sum())
 
     def _moved_to(self, shift: np.ndarray) -> np.ndarray:
         """The matrix for another shift: exact algebra through the column of ones."""
