@@ -1,0 +1,245 @@
+"""Turn the text columns of a CSV file into one regular pandas Series for each series in it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from echocast._csv import CsvError, TextTable, read_text_table
+from echocast._csv_times import looks_like_times, parse_times, regular_index, show_stamp
+
+__all__ = ["SeriesFile", "read_series"]
+
+_TIME_NAMES = {"date", "dates", "datetime", "day", "ds", "hour", "index", "month", "period"} | {
+    "quarter",
+    "step",
+    "t",
+    "time",
+    "timestamp",
+    "week",
+    "year",
+}
+# One number, with a decimal comma perhaps.
+_NUMBER = re.compile(r"[+-]?(\d+([.,]\d*)*|[.,]\d+)([eE][+-]?\d+)?")
+_MISSING = {"", "-", ".", "?", "na", "n/a", "#n/a", "nan", "none", "null", "missing"}
+
+
+@dataclass(frozen=True)
+class SeriesFile:
+    """What a CSV file holds.
+
+    Attributes
+    ----------
+    series : dict
+        Identifier (None for a file of one series) to Series with a regular index.
+    target, time, id_col : str or None
+        Names of the columns they came from.
+    notes : list of str
+        What was taken for granted in reading, for the user to see.
+    """
+
+    series: dict[str | None, pd.Series]
+    target: str
+    time: str | None
+    id_col: str | None
+    notes: list[str]
+
+
+def read_series(
+    path: str | Path,
+    *,
+    time: str | None = None,
+    target: str | None = None,
+    id_col: str | None = None,
+    freq: str | None = None,
+    date_format: str | None = None,
+    separator: str | None = None,
+    decimal: str | None = None,
+    encoding: str | None = None,
+    missing: str = "raise",
+) -> SeriesFile:
+    """Read one or several series from a CSV file.
+
+    Parameters
+    ----------
+    path : str or Path
+    time, target, id_col : str, default None
+        Columns of time stamps, values and series identifiers. Time and target are found where
+        only one column can be meant; without a time column the rows are numbered from 0.
+    freq : str, default None
+        pandas frequency of the time stamps; None infers it.
+    date_format : str, default None
+        ``strptime`` format of the time stamps; None tries ISO 8601 and common ones.
+    separator, decimal, encoding : str, default None
+        None finds them out.
+    missing : {"raise", "ffill"}, default "raise"
+        What to do about empty cells and missing time stamps. "ffill" repeats the last value,
+        which looks at the past alone and so leaks nothing into a backtest.
+
+    Raises
+    ------
+    CsvError
+        With one line that names the column, row and remedy.
+    """
+    table = read_text_table(path, separator=separator, encoding=encoding)
+    try:
+        time, target = _choose_columns(table, time, target, id_col)
+        found, notes = {}, [*table.notes]
+        for name, part in _groups(table, id_col).items():
+            try:
+                found[name] = _one_series(part, time, target, freq, date_format, decimal, missing)
+            except CsvError as error:
+                raise CsvError(f"series {name!r}: {error}" if id_col else str(error)) from None
+            notes += [note for note in found[name].attrs.pop("notes") if note not in notes]
+    except CsvError as error:
+        raise CsvError(f"{path}: {error}") from None
+    return SeriesFile(found, target, time, id_col, notes)
+
+
+def _choose_columns(table, time, target, id_col) -> tuple[str | None, str]:
+    """Check the columns that were named and find the time and the target if they were not."""
+    for option, name in (("--time", time), ("--target", target), ("--id", id_col)):
+        if name is not None and name not in table.columns:
+            raise CsvError(f"there is no column {name!r} for {option}; {_columns(table)}")
+    given = [name for name in (time, target, id_col) if name is not None]
+    if len(set(given)) < len(given):
+        raise CsvError("--time, --target and --id must name different columns")
+    if time is None:
+        time = _find_time(table, exclude={target, id_col})
+    if target is None:
+        target = _find_target(table, exclude={time, id_col})
+    return time, target
+
+
+def _one_series(part, time, target, freq, date_format, decimal, missing) -> pd.Series:
+    notes: list[str] = []
+    values = _to_numbers(part, target, decimal, notes)
+    if time is None:
+        series = pd.Series(values, index=pd.RangeIndex(len(values)), name=target)
+    else:
+        stamps = parse_times(part.columns[time], part.lines, time, freq, date_format, notes)
+        index, order = regular_index(
+            stamps, part.lines, time, freq, fill=missing == "ffill", others=_texts(part, time)
+        )
+        series = pd.Series(values[order], index=stamps[order], name=target).reindex(index)
+        if not np.array_equal(order, np.arange(len(order))):
+            notes.append(f"rows were sorted by {time!r}")
+    n_missing = int(series.isna().sum())
+    if n_missing and missing == "raise":
+        first = series.index[int(np.argmax(series.isna().to_numpy()))]
+        raise CsvError(
+            f"column {target!r} has {n_missing} missing value{'s' * (n_missing > 1)}, first at "
+            f"{show_stamp(first)}; fill them in the file or pass --missing ffill"
+        )
+    if n_missing:
+        if pd.isna(series.iloc[0]):
+            raise CsvError(f"column {target!r} begins with a missing value; drop those rows")
+        series = series.ffill()
+        notes.append(f"missing values were filled with the value before ({n_missing} of them)")
+    series.attrs["notes"] = notes
+    return series
+
+
+def _groups(table: TextTable, id_col: str | None) -> dict[str | None, TextTable]:
+    if id_col is None:
+        return {None: table}
+    rows: dict[str, list[int]] = {}
+    for i, name in enumerate(table.columns[id_col]):
+        if not name:
+            raise CsvError(f"column {id_col!r} is empty in line {table.lines[i]}")
+        rows.setdefault(name, []).append(i)
+    return {name: table.select(numbers) for name, numbers in rows.items()}
+
+
+def _find_time(table: TextTable, exclude: set) -> str | None:
+    """Return the one column that holds times: text that reads as dates, or a telling name."""
+    left = [name for name in table.columns if name not in exclude]
+    numeric = {name for name in left if _share_of_numbers(table.columns[name]) > 0.5}
+    telling = [name for name in left if name.lower() in _TIME_NAMES]
+    dates = [name for name in left if name not in numeric and looks_like_times(table.columns[name])]
+    for candidates in (dates, telling):
+        # A file of one column holds values, whatever that column is called.
+        candidates = [name for name in candidates if len(left) > 1 or name not in numeric]
+        if len(candidates) == 1:
+            return candidates[0]
+        if len(candidates) > 1:
+            listed = ", ".join(repr(name) for name in candidates)
+            raise CsvError(f"several columns may hold the time ({listed}); name one with --time")
+    return None
+
+
+def _find_target(table: TextTable, exclude: set) -> str:
+    left = [name for name in table.columns if name not in exclude]
+    numeric = [name for name in left if _share_of_numbers(table.columns[name]) > 0.5]
+    if len(numeric) == 1:
+        return numeric[0]
+    if "y" in numeric:
+        return "y"
+    if not numeric:
+        raise CsvError(f"there is no column of numbers to forecast; {_columns(table)}")
+    listed = ", ".join(repr(name) for name in numeric[:8]) + ", ..." * (len(numeric) > 8)
+    raise CsvError(f"several columns hold numbers ({listed}); name one with --target")
+
+
+def _columns(table: TextTable) -> str:
+    names = list(table.columns)
+    return f"columns are {', '.join(map(repr, names[:12]))}" + ", ..." * (len(names) > 12)
+
+
+def _texts(part: TextTable, time: str) -> list[str]:
+    """Return the columns of words that repeat, which may tell several series apart."""
+    return [
+        name
+        for name, cells in part.columns.items()
+        if name != time and len(set(cells)) > 1 and _share_of_numbers(cells) == 0
+    ]
+
+
+def _share_of_numbers(cells: list[str]) -> float:
+    """Return the share of the first filled cells that are numbers, decimal commas included."""
+    head = [cell for cell in cells[:200] if cell.lower() not in _MISSING]
+    return sum(_NUMBER.fullmatch(cell) is not None for cell in head) / max(len(head), 1)
+
+
+def _to_numbers(part: TextTable, name: str, decimal: str | None, notes: list[str]) -> np.ndarray:
+    """Return a column as floats, NaN where a cell is empty."""
+    cells = pd.Series(part.columns[name], dtype=object)
+    is_missing = cells.str.lower().isin(_MISSING).to_numpy()
+    filled = cells[~is_missing]
+    if filled.empty:
+        raise CsvError(f"column {name!r} holds no value at all")
+    commas = filled.str.contains(",", regex=False)
+    if decimal is None and commas.any():
+        decimal = _decimal_mark(filled, commas, name)
+        if decimal == ",":
+            notes.append(f"commas in {name!r} were read as decimal points")
+    if decimal == ",":
+        filled = filled.str.replace(".", "", regex=False).str.replace(",", ".", regex=False)
+    elif decimal == ".":
+        filled = filled.str.replace(",", "", regex=False)
+    numbers = np.full(len(cells), np.nan)
+    numbers[~is_missing] = pd.to_numeric(filled, errors="coerce").to_numpy(dtype=float)
+    bad = ~is_missing & ~np.isfinite(numbers)
+    if bad.any():
+        row = int(np.argmax(bad))
+        raise CsvError(
+            f"column {name!r} holds {cells[row]!r} in line {part.lines[row]}, which is not a "
+            "finite number"
+        )
+    return numbers
+
+
+def _decimal_mark(filled: pd.Series, commas: pd.Series, name: str) -> str:
+    """Tell decimal commas from commas between thousands, or ask."""
+    if not filled.str.contains(".", regex=False).any():
+        thousands = filled[commas].str.fullmatch(r"[+-]?\d{1,3}(,\d{3})+")
+        if not thousands.all():
+            return ","
+    raise CsvError(
+        f"column {name!r} holds commas ({filled[commas].iloc[0]!r}) that may mark decimals or "
+        "thousands; pass --decimal , or --decimal ."
+    )

@@ -1,0 +1,201 @@
+"""From text columns to regular series: which column, which number, which date, which frequency."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from pandas.testing import assert_series_equal
+
+from csv_files import dated
+from echocast._csv import CsvError
+from echocast._csv_series import read_series
+
+
+@pytest.fixture
+def read(tmp_path):
+    def read(text, **options):
+        path = tmp_path / "f.csv"
+        path.write_text(text, "utf-8")
+        return read_series(path, **options)
+
+    return read
+
+
+def only(file):
+    (series,) = file.series.values()
+    return series
+
+
+@pytest.mark.parametrize(
+    ("freq", "shape", "start"),
+    [
+        ("D", "%Y-%m-%d", "2020-01-01"),
+        ("D", "%d/%m/%Y", "2020-01-01"),
+        ("D", "%m/%d/%y", "2020-01-01"),
+        ("D", "%d.%m.%Y", "2020-01-01"),
+        ("D", "%d %b %Y", "2020-01-01"),
+        ("D", "%Y%m%d", "2020-01-01"),
+        ("W-SUN", "%Y/%m/%d", "2020-01-01"),
+        ("MS", "%Y-%m", "2020-01-01"),
+        ("MS", "%b %Y", "2020-01-01"),
+        ("MS", "%Y%m", "1960-01-01"),
+        ("ME", "%Y-%m-%d", "1900-01-01"),
+        ("YS-JAN", "%Y-%m-%d", "1700-01-01"),
+        ("h", "%Y-%m-%d %H:%M:%S", "2020-01-01"),
+        ("15min", "%Y-%m-%dT%H:%M", "2020-01-01"),
+        ("h", "%m/%d/%Y %I:%M %p", "2020-01-01"),
+    ],
+)
+def test_dates_and_frequencies(read, freq, shape, start):
+    series = only(read(dated(40, freq=freq, shape=shape, start=start)))
+    expected = pd.date_range(start, periods=40, freq=freq)
+    assert (series.index == expected).all()
+    assert series.index.freqstr == freq
+    assert series.tolist() == [i + 0.5 for i in range(40)]
+    assert series.name == "y"
+
+
+def test_whole_numbers_stay_numbers(read):
+    series = only(read("year,n\n" + "".join(f"{y},{y % 11}\n" for y in range(1700, 1750))))
+    assert series.index.equals(pd.RangeIndex(1700, 1750))
+    assert only(read("t,y\n0,1\n10,2\n20,3\n")).index.equals(pd.RangeIndex(0, 30, 10))
+
+
+def test_unix_time_and_quarters(read):
+    file = read("time,y\n1700000000,1\n1700003600,2\n1700007200,2\n")
+    assert only(file).index[0] == pd.Timestamp("2023-11-14 22:13:20")
+    assert file.notes == ["'time' was read as Unix time in s"]
+    quarters = only(read("date,y\n2020Q1,1\n2020-Q2,2\nQ3 2020,3\n")).index
+    assert list(map(str, quarters)) == ["2020Q1", "2020Q2", "2020Q3"]
+
+
+def test_time_zones(read):
+    change = [
+        "2024-10-27T01:00:00+02:00",
+        "2024-10-27T02:00:00+02:00",
+        "2024-10-27T02:00:00+01:00",
+        "2024-10-27T03:00:00+01:00",
+    ]
+    index = only(read("date,y\n" + "".join(f"{stamp},1\n" for stamp in change))).index
+    assert str(index.tz) == "UTC"
+    assert index[0] == pd.Timestamp("2024-10-26T23:00:00Z")
+    one_zone = only(read("date,y\n" + "".join(f"{stamp},1\n" for stamp in change[:2]))).index
+    assert one_zone[0].utcoffset() == pd.Timedelta(hours=2)
+
+
+def test_without_a_time_column_rows_are_numbered(read):
+    file = read("y\n1\n2\n3\n")
+    assert file.time is None
+    assert only(file).index.equals(pd.RangeIndex(3))
+    assert only(read(",y\n1,3.5\n2,4.5\n3,5.5\n")).tolist() == [3.5, 4.5, 5.5]
+
+
+def test_rows_out_of_order_are_sorted_and_said(read):
+    lines = dated(10).splitlines()
+    file = read("\n".join([lines[0], *reversed(lines[1:])]))
+    assert_series_equal(only(file), only(read(dated(10))))
+    assert file.notes == ["rows were sorted by 'date'"]
+
+
+def test_several_series(read):
+    shops = "shop,date,y\n" + "".join(
+        f"{shop},2020-01-{day:02},{day + k}\n" for day in range(1, 9) for k, shop in enumerate("ba")
+    )
+    file = read(shops, id_col="shop")
+    assert list(file.series) == ["b", "a"]
+    assert file.series["a"].tolist() == [float(day + 1) for day in range(1, 9)]
+    with pytest.raises(CsvError, match=r"twice, in lines 2 and 3; .* pass --id shop"):
+        read(shops)
+    with pytest.raises(CsvError, match="series 'a': column 'y' holds 'x' in line 3"):
+        read(shops.replace("a,2020-01-01,2", "a,2020-01-01,x"), id_col="shop")
+
+
+def test_target_is_the_only_column_of_numbers_or_y_or_given(read):
+    text = "date,a,b\n2020-01-01,1,2\n2020-01-02,3,4\n"
+    assert only(read(text, target="b")).tolist() == [2.0, 4.0]
+    assert read(text.replace("b", "y")).target == "y"
+    assert read(text.replace("1,2", "p,2").replace("3,4", "q,4")).target == "b"
+
+
+def test_decimal_commas(read):
+    file = read(dated(20, separator=";", value="{i},5"))
+    assert only(file).iloc[-1] == 19.5
+    assert "commas in 'y' were read as decimal points" in file.notes
+    ambiguous = 'date,y\n2020-01-01,"1,234"\n2020-01-02,"1,235"\n'
+    assert only(read(ambiguous, decimal=",")).tolist() == [1.234, 1.235]
+    assert only(read(ambiguous, decimal=".")).tolist() == [1234.0, 1235.0]
+    with pytest.raises(CsvError, match=r"decimals or thousands; pass --decimal , or --decimal \."):
+        read(ambiguous)
+
+
+def test_day_and_month_are_told_apart_by_spacing_or_asked_for(read):
+    monthly = dated(40, freq="MS", shape="%d/%m/%Y")
+    assert only(read(monthly)).index.freqstr == "MS"
+    short = dated(12, freq="MS", shape="%d/%m/%Y")
+    with pytest.raises(CsvError, match=r"may be %d/%m/%Y or %m/%d/%Y .* pass --date-format"):
+        read(short)
+    assert only(read(short, date_format="%d/%m/%Y")).index.freqstr == "MS"
+
+
+@pytest.mark.parametrize("empty", ["", "NA", "NaN", "null", "#N/A"])
+def test_missing_values_are_refused_or_filled_from_the_past(read, empty):
+    text = dated(10, value=lambda i: empty if i in (3, 4) else f"{i}")
+    with pytest.raises(CsvError, match=r"2 missing values, first at 2020-01-04; .*--missing ffill"):
+        read(text)
+    assert only(read(text, missing="ffill")).iloc[2:6].tolist() == [2.0, 2.0, 2.0, 5.0]
+
+
+def test_gaps_are_refused_or_filled_from_the_past(read):
+    text = dated(40, freq="B", drop=(17, 18))
+    with pytest.raises(CsvError, match="spacing 'B', but 2 rows are missing, first 2020-01-24"):
+        read(text)
+    series = only(read(text, missing="ffill"))
+    assert series.index.equals(pd.date_range("2020-01-01", periods=40, freq="B"))
+    assert series.iloc[16:20].tolist() == [16.5, 16.5, 16.5, 19.5]
+    with pytest.raises(CsvError, match="spacing 'step 10', but 1 row is missing, first 20"):
+        read("t,y\n0,1\n10,2\n30,2\n40,1\n")
+
+
+def test_frequency_can_be_given(read):
+    text = dated(20, freq="D", drop=range(1, 20, 2))
+    assert only(read(text)).index.freqstr == "2D"
+    assert len(only(read(text, freq="D", missing="ffill"))) == 19
+    with pytest.raises(CsvError, match="--freq MS does not fit column 'date': 2020-01-03"):
+        read(text, freq="MS")
+    with pytest.raises(CsvError, match="no frequency that pandas knows"):
+        read(text, freq="fortnight")
+
+
+BAD = [
+    ("date,y\n2020-01-01,1\n2020-13-01,2\n2020-01-03,2\n", {}, "'2020-13-01' in line 3"),
+    ("date,y\nfoo,1\nbar,2\n", {"time": "date"}, "does not read as dates .line 2 holds 'foo'"),
+    ("date,y\n2020-01-01,1\n,2\n2020-01-02,2\n", {}, "column 'date' is empty in line 3"),
+    ("date,y\n2020Q1,1\n2020Q5,2\n", {"time": "date"}, "'2020Q5' in line 3, which is no quarter"),
+    ("date,y\n2020-01-01,1\n", {}, "one row is too short"),
+    (dated(5, value=lambda i: "abc" if i == 3 else "1"), {}, "'abc' in line 5.*not a finite num"),
+    (dated(5, value=lambda i: "inf" if i == 3 else "1"), {"target": "y"}, "'inf' in line 5"),
+    (dated(5, value="NA"), {"target": "y"}, "holds no value at all"),
+    (dated(5, value="x"), {}, "no column of numbers to forecast; columns are 'date', 'y'"),
+    (dated(5, value="1,2", header=("date", "a,b")), {}, "several columns hold numbers"),
+    (dated(5), {"target": "z"}, "no column 'z' for --target; columns are 'date', 'y'"),
+    (dated(5), {"time": "y", "target": "y"}, "must name different columns"),
+    ("a,b,y\n2020-01-01,2020-01-01,1\n2020-01-02,2020-01-02,1\n", {}, "name one with --time"),
+    ("date,y\n2020-01-01,1\n2020-01-02,2\n2020-01-09,2\n2020-02-02,2\n", {}, "cannot be inferred"),
+    ("date,y\n2020-01-01,1\n2020-01-01,2\n2020-01-02,2\n", {}, "twice, in lines 2 and 3$"),
+    ("id,y\n,1\nb,2\n", {"id_col": "id"}, "column 'id' is empty in line 2"),
+    ("t,y\n1,1\n2,2\n100,2\n", {}, "not evenly spaced"),
+    (dated(5, value=lambda i: "" if i == 0 else "1"), {"missing": "ffill"}, "begins with a miss"),
+]
+
+
+@pytest.mark.parametrize(("text", "options", "sentence"), BAD, ids=[s for *_, s in BAD])
+def test_bad_content_is_refused_in_one_line(read, text, options, sentence):
+    with pytest.raises(CsvError, match=sentence) as caught:
+        read(text, **options)
+    assert "\n" not in str(caught.value)
+    assert str(caught.value).count("f.csv") == 1
+
+
+def test_values_survive_to_the_last_bit(read):
+    numbers = np.random.RandomState(0).standard_normal(50) * 10.0 ** np.arange(-25, 25)
+    series = only(read("y\n" + "".join(f"{x!r}\n" for x in numbers.tolist())))
+    assert series.tolist() == numbers.tolist()
