@@ -7,7 +7,7 @@ import numpy as np
 from echocast.exceptions import ForecastDivergedError
 
 from ._custom import loop_custom
-from ._machine import BLOCK_BYTES, block_rows
+from ._machine import BLOCK_BYTES, block_rows, scratch
 from ._plan import frozen
 
 __all__ = ["closed_loop", "closed_loop_batch"]
@@ -159,8 +159,13 @@ def _run_block(res, base, weights, shift, x, y, work, out):
         return
     from ._kernels_closed import loop, loop_batch
 
-    run = loop if x.ndim == 1 else loop_batch
-    run(res.plan.arrays, res.code, res.leak, base, *weights, shift, x, y, work, out)
+    buffers = work, scratch(res)
+    if x.ndim == 1:
+        loop(res.plan.arrays, res.code, res.leak, base, *weights, shift, x, y, out, *buffers)
+    else:
+        spare = np.empty_like(work)
+        parts = base, *weights, shift, x, y, out, *buffers, spare
+        loop_batch(res.plan.rowwise, res.code, res.leak, *parts)
 
 
 def _refuse_divergence(out, start, stop):

@@ -8,7 +8,15 @@ import numpy as np
 
 from ._closed import closed_loop, closed_loop_batch
 from ._custom import drive_custom
-from ._machine import BLOCK_BYTES, Reservoir, block_rows, check_rows, make_reservoir, start_state
+from ._machine import (
+    BLOCK_BYTES,
+    Reservoir,
+    block_rows,
+    check_rows,
+    make_reservoir,
+    scratch,
+    start_state,
+)
 
 __all__ = [
     "Reservoir",
@@ -211,7 +219,7 @@ def _drive(res, x, block):
         return
     from ._kernels import drive
 
-    drive(res.plan.arrays, res.code, res.leak, x, block)
+    drive(res.plan.arrays, res.code, res.leak, x, block, scratch(res))
 
 
 def _groups(lengths, *, batched):
@@ -253,15 +261,16 @@ def _batch_blocks(res, sequences, group, initial_states, feedback):
             rows = X[start:stop]
             _fill_inputs(res, u[: len(rows), :, column], rows, f, start)
         np.matmul(weights, u, out=block)
-        _drive_batch(res, x, active, block)
+        _drive_batch(res, x, block)
         x = block[-1].copy()
         yield start, active, block
 
 
-def _drive_batch(res, x, active, block):
+def _drive_batch(res, x, block):
     if res.function is not None:
         drive_custom(res.plan, res.function, res.leak[:, None], x, block)
         return
     from ._kernels_batch import drive_batch
 
-    drive_batch(res.plan.arrays, res.code, res.leak, x, active, block)
+    spare = np.empty_like(x)
+    drive_batch(res.plan.rowwise, res.code, res.leak, x, block, scratch(res), spare)

@@ -1,4 +1,4 @@
-"""Compiled steps of many sequences at once: states are (n_units, n_sequences), in C order."""
+"""Compiled loop over time of many sequences: states are (n_units, n_sequences), in C order."""
 
 from __future__ import annotations
 
@@ -6,76 +6,79 @@ import numpy as np
 from numba.extending import overload
 
 from echocast._jit import CONTRACT, kernel
-from echocast.reservoir._kernels import advance
+from echocast.reservoir._kernels import activate
 
-__all__ = ["add_products", "drive_batch"]
+__all__ = ["add_products", "drive_batch", "unpack"]
 
 _OPTIONS = {"fastmath": set(CONTRACT), "error_model": "numpy"}
 
 
-def add_products(weights, x, active, out):
-    """Add W x to `out` in the first `active` columns."""
-    raise NotImplementedError
+def add_products(weights, x, out, spare):
+    """Add W x to the matrix `out`; `weights` are the `rowwise` arrays of a RecurrentPlan."""
+    _product(weights)(weights, x, out, spare)
 
 
 @overload(add_products, jit_options=_OPTIONS)
-def _add_products(weights, x, active, out):
-    if len(weights) == 1:
-        return _add_dense
-    if len(weights) == 3:
-        return _add_csr
-    if weights[0].ndim == 1:
-        return _add_shift
-    return _add_ell
+def _compile_products(weights, x, out, spare):
+    return _product(weights)
 
 
-def _add_dense(weights, x, active, out):
-    out += np.dot(weights[0], x)
+def _product(weights):
+    return _add_dense if len(weights) == 1 else _add_csr
 
 
-def _add_csr(weights, x, active, out):
+def _add_dense(weights, x, out, spare):
+    np.dot(weights[0], x, spare)
+    for i in range(out.shape[0]):
+        for m in range(out.shape[1]):
+            out[i, m] += spare[i, m]
+
+
+def _add_csr(weights, x, out, spare):
+    # A weight meets a whole row of states: the gathers of one sequence become contiguous loads.
     indptr, indices, data = weights
+    n_columns = out.shape[1]
     for i in range(out.shape[0]):
-        for k in range(indptr[i], indptr[i + 1]):
-            j = indices[k]
-            w = data[k]
-            for m in range(active):
-                out[i, m] += w * x[j, m]
-
-
-def _add_ell(weights, x, active, out):
-    indices, values = weights
-    for i in range(out.shape[0]):
-        for k in range(values.shape[0]):
-            j = indices[k, i]
-            w = values[k, i]
-            for m in range(active):
-                out[i, m] += w * x[j, m]
-
-
-def _add_shift(weights, x, active, out):
-    offsets, values = weights
-    n = out.shape[0]
-    for i in range(n):
-        for k in range(offsets.shape[0]):
-            j = i + offsets[k]
-            if j >= n:
-                j -= n
-            w = values[k, i]
-            for m in range(active):
-                out[i, m] += w * x[j, m]
+        row = out[i]
+        first, last = indptr[i], indptr[i + 1]
+        whole = last - (last - first) % 4
+        for k in range(first, whole, 4):
+            w0, w1, w2, w3 = data[k], data[k + 1], data[k + 2], data[k + 3]
+            x0, x1 = x[indices[k]], x[indices[k + 1]]
+            x2, x3 = x[indices[k + 2]], x[indices[k + 3]]
+            for m in range(n_columns):
+                s = row[m] + w0 * x0[m]
+                s += w1 * x1[m]
+                s += w2 * x2[m]
+                row[m] = s + w3 * x3[m]
+        for k in range(whole, last):
+            w0, x0 = data[k], x[indices[k]]
+            for m in range(n_columns):
+                row[m] += w0 * x0[m]
 
 
 @kernel
-def drive_batch(weights, code, leak, x, active, block):
-    """Turn `block` (n_steps, n_units, n_sequences) from projections into states, in place.
-
-    At step t only the first ``active[t]`` columns are alive; the others are left as they are.
-    """
+def drive_batch(weights, code, leak, x, block, scratch, spare):
+    """Turn `block` (n_steps, n_units, n_sequences) from projections into states, in place."""
+    one = leak.dtype.type(1)
     for t in range(block.shape[0]):
-        row = block[t]
-        width = active[t]
-        add_products(weights, x, width, row)
-        for i in range(row.shape[0]):
-            advance(code, leak[i : i + 1], x[i, :width], row[i, :width])
-        x = row
+        states = block[t]
+        add_products(weights, x, states, spare)
+        activate(code, states.reshape(-1), scratch)
+        for i in range(states.shape[0]):
+            row, before = states[i], x[i]
+            keep, share = one - leak[i], leak[i]
+            for m in range(row.shape[0]):
+                row[m] = keep * before[m] + share * row[m]
+        x = states
+
+
+@kernel
+def unpack(block, out):
+    """Copy (n_steps, n_units, n_sequences) to (n_sequences, n_steps, n_units)."""
+    n_steps, n_units, n_sequences = block.shape
+    for t in range(n_steps):
+        for m in range(n_sequences):
+            row, states = out[m, t], block[t, :, m]
+            for i in range(n_units):
+                row[i] = states[i]

@@ -2,72 +2,96 @@
 
 from __future__ import annotations
 
-from echocast._jit import kernel
-from echocast.reservoir._kernels import add_product, advance, dot_rows
+from echocast._jit import SUMS, kernel
+from echocast.reservoir._kernels import activate, add_product
 from echocast.reservoir._kernels_batch import add_products
 
 __all__ = ["loop", "loop_batch"]
 
 
+@kernel(fastmath=SUMS)
+def _dot(a, b):
+    s = a.dtype.type(0)
+    for i in range(a.shape[0]):
+        s += a[i] * b[i]
+    return s
+
+
 @kernel
-def loop(weights, code, leak, base, loop_in, coef_state, coef_output, shift, x, y, work, out):
+def _add_scaled(factor, vector, out):
+    """Add ``factor * vector`` to `out`."""
+    for m in range(out.shape[0]):
+        out[m] += factor * vector[m]
+
+
+@kernel
+def loop(
+    weights, code, leak, base, loop_in, coef_state, coef_output, shift, x, y, out, work, scratch
+):
     """Run one path; `x` and `y` are replaced by the last state and output.
 
     `base` (n_steps or 1, n_units) holds the bias and all outer input, `shift` (n_steps, n_outputs)
     what is added to the readout, `loop_in` and `coef_state` are (n_outputs, n_units).
     """
     n_outputs, n_units = coef_state.shape
+    one = leak.dtype.type(1)
     for t in range(out.shape[0]):
-        outer = base[t if base.shape[0] > 1 else 0]
-        for i in range(n_units):
-            work[i] = outer[i]
+        work[:] = base[t if base.shape[0] > 1 else 0]
         for d in range(n_outputs):
+            column, value = loop_in[d], y[d]
             for i in range(n_units):
-                work[i] += loop_in[d, i] * y[d]
-        add_product(weights, x, work)
-        advance(code, leak, x, work)
+                work[i] += column[i] * value
+        add_product(weights, x, work, scratch)
+        activate(code, work, scratch)
         for i in range(n_units):
-            x[i] = work[i]
-        dot_rows(coef_state, x, out[t])
+            x[i] = (one - leak[i]) * x[i] + leak[i] * work[i]
         for d in range(n_outputs):
-            s = out[t, d] + shift[t, d]
-            for e in range(n_outputs):
-                s += coef_output[d, e] * y[e]
-            out[t, d] = s
-        for d in range(n_outputs):
-            y[d] = out[t, d]
+            out[t, d] = shift[t, d] + _dot(coef_state[d], x) + _dot(coef_output[d], y)
+        y[:] = out[t]
 
 
 @kernel
-def loop_batch(weights, code, leak, base, loop_in, coef_state, coef_output, shift, x, y, work, out):
-    """Run many paths: `x` and `work` (n_units, n_paths), `y` (n_outputs, n_paths).
+def loop_batch(
+    weights,
+    code,
+    leak,
+    base,
+    loop_in,
+    coef_state,
+    coef_output,
+    shift,
+    x,
+    y,
+    out,
+    work,
+    scratch,
+    spare,
+):
+    """Run many paths: `x`, `work` and `spare` (n_units, n_paths), `y` (n_outputs, n_paths).
 
     `shift` and `out` are (n_steps, n_outputs, n_paths); the rest is as in `loop`.
     """
     n_outputs, n_units = coef_state.shape
-    n_paths = x.shape[1]
+    one = leak.dtype.type(1)
     for t in range(out.shape[0]):
         outer = base[t if base.shape[0] > 1 else 0]
         for i in range(n_units):
-            for m in range(n_paths):
-                work[i, m] = outer[i]
+            row = work[i]
+            row[:] = outer[i]
             for d in range(n_outputs):
-                for m in range(n_paths):
-                    work[i, m] += loop_in[d, i] * y[d, m]
-        add_products(weights, x, n_paths, work)
-        for i in range(n_units):
-            advance(code, leak[i : i + 1], x[i], work[i])
-            for m in range(n_paths):
-                x[i, m] = work[i, m]
+                _add_scaled(loop_in[d, i], y[d], row)
+        add_products(weights, x, work, spare)
+        activate(code, work.reshape(-1), scratch)
+        output = out[t]
+        output[:] = shift[t]
         for d in range(n_outputs):
-            for m in range(n_paths):
-                out[t, d, m] = shift[t, d, m]
-            for i in range(n_units):
-                for m in range(n_paths):
-                    out[t, d, m] += coef_state[d, i] * x[i, m]
             for e in range(n_outputs):
-                for m in range(n_paths):
-                    out[t, d, m] += coef_output[d, e] * y[e, m]
-        for d in range(n_outputs):
-            for m in range(n_paths):
-                y[d, m] = out[t, d, m]
+                _add_scaled(coef_output[d, e], y[e], output[d])
+        for i in range(n_units):
+            row, state = work[i], x[i]
+            keep, share = one - leak[i], leak[i]
+            for m in range(row.shape[0]):
+                state[m] = keep * state[m] + share * row[m]
+            for d in range(n_outputs):
+                _add_scaled(coef_state[d, i], state, output[d])
+        y[:] = output

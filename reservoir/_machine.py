@@ -11,7 +11,15 @@ import numpy as np
 from ._activations import resolve_activation
 from ._plan import RecurrentPlan, frozen, recurrent_plan
 
-__all__ = ["BLOCK_BYTES", "Reservoir", "block_rows", "check_rows", "make_reservoir", "start_state"]
+__all__ = [
+    "BLOCK_BYTES",
+    "Reservoir",
+    "block_rows",
+    "check_rows",
+    "make_reservoir",
+    "scratch",
+    "start_state",
+]
 
 # A compiled call ends after about this long, so that Ctrl-C is served.
 _CALL_NANOSECONDS = 40e6
@@ -146,3 +154,13 @@ def block_rows(res, width, n_bytes):
     by_time = _CALL_NANOSECONDS / res.step_nanoseconds(width)
     by_memory = n_bytes / (res.n_units * width * res.dtype.itemsize)
     return max(1, int(min(by_time, by_memory)))
+
+
+def scratch(res: Reservoir) -> tuple[np.ndarray, ...]:
+    """Buffers of the kernels `activate` and `add_product`; not to be shared between threads."""
+    from ._kernels import CHUNK
+
+    scale = np.empty(CHUNK, dtype=res.dtype)
+    bits = scale.view(np.int64 if res.dtype == np.float64 else np.int32)
+    n_spare = {"dense": res.n_units, "shift": 2 * res.n_units}.get(res.plan.layout, 0)
+    return np.empty(CHUNK, dtype=res.dtype), scale, bits, np.empty(n_spare, dtype=res.dtype)

@@ -53,11 +53,30 @@ class RecurrentPlan:
             indptr, columns, data = self.arrays
             return sparse.csr_array((data, columns.astype(np.int64), indptr), shape=(n, n))
         rows = np.broadcast_to(np.arange(n), self.arrays[1].shape)
-        columns = self.arrays[0].astype(np.int64)
-        if self.layout == "shift":
-            columns = (rows + columns[:, None]) % n
+        columns = self._columns()
         entries = (self.arrays[1].ravel(), (rows.ravel(), columns.ravel()))
         return sparse.csr_array(entries, shape=(n, n))
+
+    def _columns(self):
+        """Column of W that each entry of a shift or ell layout stands in, (K, n_units)."""
+        columns = self.arrays[0].astype(np.int64)
+        if self.layout == "shift":
+            columns = (np.arange(self.n_units) + columns[:, None]) % self.n_units
+        return columns
+
+    @cached_property
+    def rowwise(self) -> tuple:
+        """The arrays (W,) or (indptr, indices, data): what kernels of many sequences read."""
+        if self.layout in ("dense", "csr"):
+            return self.arrays
+        # The terms of a unit keep their order, so that sums are rounded as for one sequence.
+        width, n = self.arrays[1].shape
+        columns = self._columns().T
+        return (
+            frozen(np.arange(n + 1) * width, np.int64),
+            frozen(columns.ravel(), np.uint32),
+            frozen(self.arrays[1].T.ravel(), self.dtype),
+        )
 
     @property
     def n_stored(self) -> int:
