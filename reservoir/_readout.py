@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,7 +26,14 @@ from ._linalg import (
     spectrum_solve,
 )
 
-__all__ = ["ReadoutFit", "RidgeFactor", "check_alpha", "fit_readout", "solve_factor"]
+__all__ = [
+    "ReadoutFit",
+    "RidgeFactor",
+    "check_alpha",
+    "fit_readout",
+    "leave_one_out",
+    "solve_factor",
+]
 
 SOLVERS = ("auto", "cholesky", "qr", "svd")
 Blocks = Callable[[], Iterable[tuple[np.ndarray, np.ndarray, np.ndarray | None]]]
@@ -53,6 +60,8 @@ class ReadoutFit:
         Candidates, if there were several.
     loo_errors : ndarray of shape (n_alphas, n_targets) or None
         Leave-one-out (or generalised cross-validation) mean squared error of each.
+    spectrum : Spectrum or None
+        Singular values and vectors of the states, if there were several candidates.
     """
 
     coef: np.ndarray
@@ -64,6 +73,7 @@ class ReadoutFit:
     condition: float
     alphas: np.ndarray | None = None
     loo_errors: np.ndarray | None = None
+    spectrum: Spectrum | None = None
 
 
 def check_alpha(alpha: Any, owner: str) -> Any:
@@ -206,6 +216,27 @@ def solve_factor(
     return system.fit(spectrum_solve(spec, alpha), alpha, factor, "svd", spec.rank, spec.condition)
 
 
+def leave_one_out(fit: ReadoutFit, blocks: Blocks, *, fit_intercept: bool = True) -> np.ndarray:
+    """Predict each row by the readout of all other rows, at the penalty of `fit`.
+
+    Parameters
+    ----------
+    fit : ReadoutFit
+        Chosen among several candidates by `fit_readout`, from the same blocks.
+    blocks : callable
+        As for `fit_readout`; rows of weight zero are left out of the result.
+    fit_intercept : bool, default=True
+        As in the fit.
+
+    Returns
+    -------
+    ndarray of shape (n_rows, n_targets)
+    """
+    system = _System(fit.factor, fit_intercept)
+    rows = _loo_rows(fit.spectrum, np.array([fit.alpha]), system, blocks)
+    return np.concatenate([targets - residual[:, 0] for _, targets, residual in rows])
+
+
 class _System:
     """A factor with the constant projected out, and the way back to the original columns."""
 
@@ -291,7 +322,7 @@ def _select(
     best = float(alphas[pooled == pooled.min()].max())
     coef = spectrum_solve(spec, best)
     fit = system.fit(coef, best, factor, "svd", spec.rank, spec.condition)
-    fit.alphas, fit.loo_errors = alphas, errors
+    fit.alphas, fit.loo_errors, fit.spectrum = alphas, errors, spec
     return fit
 
 
@@ -304,7 +335,17 @@ def _grid(spec: Spectrum, eps: float) -> np.ndarray:
 
 
 def _loo_errors(spec: Spectrum, alphas: np.ndarray, system: _System, blocks: Blocks) -> np.ndarray:
-    r"""Mean squared leave-one-out errors by replaying the rows, shape (n_alphas, n_targets).
+    """Weighted mean squared leave-one-out errors, shape (n_alphas, n_targets)."""
+    total = np.zeros((len(alphas), spec.z.shape[1]))
+    for weight, _, residual in _loo_rows(spec, alphas, system, blocks):
+        total += np.einsum("i,iad,iad->ad", weight, residual, residual)
+    return total / system.sum_weights
+
+
+def _loo_rows(
+    spec: Spectrum, alphas: np.ndarray, system: _System, blocks: Blocks
+) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    r"""Replay the rows; yield weights, targets and leave-one-out residuals (rows, alphas, targets).
 
     With :math:`u_i = \Sigma^{-1} V^\top s_i` and :math:`g = \alpha / (\sigma^2 + \alpha)`, the
     residual of row i is :math:`q_i + \sum_k u_{ik} g_k z_k` and one minus its leverage
@@ -320,10 +361,9 @@ def _loo_errors(spec: Spectrum, alphas: np.ndarray, system: _System, blocks: Blo
     u_centre = centre[:p] @ to_u
     constant = 1.0 / system.sum_weights if system.fit_intercept else 0.0
     interpolates = system.n_samples <= rank + int(system.fit_intercept)
-    total = np.zeros((len(alphas), n_targets))
 
-    def add(rows: np.ndarray) -> None:
-        weight = rows[:, 0]
+    def solve(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        weight = rows[:, 0].copy()
         u = (rows[:, 1 : 1 + p] - system.shift[:p]) @ to_u - u_centre
         y = rows[:, 1 + p :] - system.shift[p:] - centre[p:]
         squares = u * u
@@ -336,13 +376,11 @@ def _loo_errors(spec: Spectrum, alphas: np.ndarray, system: _System, blocks: Blo
             q[fitted], c[fitted] = 0.0, 0.0
         residual = q[:, None, :] + (u @ gz).reshape(len(y), len(alphas), n_targets)
         free = c[:, None] + weight[:, None] * (squares @ g)
-        loo = residual / free[:, :, None]
-        total[...] += np.einsum("i,iad,iad->ad", weight, loo, loo)
+        return weight, rows[:, 1 + p :].copy(), residual / free[:, :, None]
 
     buffer = RowBuffer(p, n_targets)
     for S, Y, weight in blocks():
         for rows in buffer.push(S, Y, weight):
-            add(rows)
+            yield solve(rows)
     if buffer.n_pending:
-        add(buffer.pending())
-    return total / system.sum_weights
+        yield solve(buffer.pending())
