@@ -4,3 +4,8 @@ if not __name__.startswith("echocast."):
     raise ImportError(
         "`reservoir` is `echocast.reservoir`; the checkout root should not be on sys.path"
     )
+
+from ._esn import ESNRegressor
+from ._stream import ReservoirStream
+
+__all__ = ["ESNRegressor", "ReservoirStream"]

@@ -1,0 +1,75 @@
+"""The reservoir of an echo state network as a source of readout features."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from ._base import harvest
+from ._sequences import SequenceLayout
+
+__all__ = ["ESNMachine", "teacher_feedback"]
+
+
+def teacher_feedback(
+    targets: np.ndarray, layout: SequenceLayout, first_outputs: np.ndarray
+) -> np.ndarray:
+    """Targets one step earlier: row t holds y(t - 1), and the given outputs before each start."""
+    shifted = np.empty_like(targets)
+    shifted[1:] = targets[:-1]
+    shifted[layout.indptr[:-1]] = first_outputs
+    return shifted
+
+
+class ESNMachine:
+    """Features of a step: the reservoir's states, then the inputs if they are included.
+
+    States are never kept for all steps: the readout's second pass (leave-one-out errors, or a
+    fall-back to a more careful solver) replays them, which is cheap and gives the same bits.
+    """
+
+    def __init__(self, reservoir: Any, *, include_input: bool):
+        self.reservoir, self.include_input = reservoir, include_input
+        self.dtype = reservoir.dtype
+        self.n_states = reservoir.n_units
+        self.state_shape = (reservoir.n_units,)
+        self.n_features = reservoir.n_units + (reservoir.n_inputs if include_input else 0)
+        self.feedback: np.ndarray | None = None
+        self.noise, self.noise_seed = 0.0, 0
+
+    def for_training(self, feedback: np.ndarray | None, noise: float, seed: int) -> ESNMachine:
+        """A machine driven by the teacher's outputs and by noise, which only fit knows."""
+        machine = copy.copy(self)
+        machine.feedback, machine.noise, machine.noise_seed = feedback, noise, seed
+        return machine
+
+    def start(self, rows: np.ndarray | None, layout: SequenceLayout) -> np.ndarray:
+        return np.zeros((layout.n_sequences, *self.state_shape), dtype=self.dtype)
+
+    def blocks(
+        self, rows: np.ndarray, layout: SequenceLayout, states: np.ndarray
+    ) -> Iterator[tuple[int, int, np.ndarray, np.ndarray]]:
+        rng = np.random.RandomState(self.noise_seed) if self.noise else None
+        buffer = np.empty((0, self.n_features), dtype=self.dtype)
+        for i, start, block in harvest(
+            self.reservoir,
+            rows,
+            layout,
+            states,
+            feedback=self.feedback,
+            noise=self.noise,
+            rng=rng,
+        ):
+            if not self.include_input:
+                yield i, start, block, block[-1]
+                continue
+            n = len(block)
+            if len(buffer) < n:
+                buffer = np.empty((n, self.n_features), dtype=self.dtype)
+            first = layout.indptr[i] + start
+            buffer[:n, : self.n_states] = block
+            buffer[:n, self.n_states :] = rows[first : first + n]
+            yield i, start, buffer[:n], block[-1]

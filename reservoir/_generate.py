@@ -1,0 +1,150 @@
+"""Closed-loop generation of a fitted echo state network, and its bound."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import numpy as np
+from sklearn.utils.validation import check_array
+
+from echocast._checks import check_number
+from echocast.exceptions import ForecastDivergenceWarning
+
+__all__ = ["generate", "output_bound", "warn_if_diverging"]
+
+_BOUNDED = ("tanh", "sigmoid", "sin")  # activations with values in [-1, 1]
+_RANGE_FACTOR = 10.0  # spans outside of the training range before a warning
+
+
+def output_bound(esn: Any) -> np.ndarray:
+    """|c0| + sum of |c|: no output can exceed it while all states lie in [-1, 1].
+
+    States started inside stay inside for a bounded activation and leak rates in (0, 1]. With
+    inputs in the readout there is no such bound, as inputs may be anything.
+    """
+    if esn.include_input or esn.activation not in _BOUNDED:
+        return np.full(len(esn.coef_), np.inf)
+    return np.abs(esn.intercept_) + np.abs(esn.coef_).sum(axis=1)
+
+
+def generate(esn: Any, n_steps: int, *, warmup: Any, initial_state: Any, X: Any) -> np.ndarray:
+    """See `ESNRegressor.generate`."""
+    from ._closed import closed_loop
+
+    owner = type(esn).__name__
+    check_number("n_steps", n_steps, owner, low=1, closed="left", integer=True)
+    inputs = _future_inputs(esn, n_steps, X)
+    state, output = _start(esn, initial_state)
+    first = []
+    if warmup is not None:
+        if inputs is not None:
+            raise ValueError(
+                "`warmup` drives a model that is fed its own outputs; with output feedback and "
+                "given inputs start from `initial_state` or from the end of fit."
+            )
+        state, output = _warm(esn, warmup, initial_state)
+        first, n_steps = [output[None]], n_steps - 1
+    loop_in, coef_output, extra = _loop_weights(esn, inputs)
+    rest, _ = closed_loop(
+        esn._fit_reservoir.reservoir,
+        n_steps,
+        state,
+        output,
+        coef_state=esn.coef_[:, : esn.n_units],
+        coef_output=coef_output,
+        offset=esn.intercept_,
+        loop_in=loop_in,
+        **extra,
+    )
+    outputs = np.concatenate([*first, rest])
+    warn_if_diverging(outputs, esn._fit_range)
+    return outputs
+
+
+def _future_inputs(esn, n_steps, X):
+    """Inputs known beforehand (with output feedback), or None if outputs are the inputs."""
+    n_inputs, n_outputs = esn.n_features_in_, len(esn.coef_)
+    if X is not None:
+        if esn.W_fb_ is None:
+            raise ValueError("`X` is for models with output feedback; set feedback_scaling > 0.")
+        X = check_array(X, dtype=esn._fit_reservoir.dtype, input_name="X", estimator=esn)
+        if X.shape != (n_steps, n_inputs):
+            raise ValueError(f"`X` must have shape {(n_steps, n_inputs)}, got {X.shape}.")
+        return X
+    if esn.W_fb_ is not None and esn._fit_inputs_constant:
+        return np.broadcast_to(esn._fit_last_input, (n_steps, n_inputs))
+    if n_inputs != n_outputs:
+        raise ValueError(
+            f"`generate` feeds outputs back as inputs, but the model has {n_outputs} target(s) "
+            f"and {n_inputs} feature(s). Fit with X = u[:-1], y = u[1:], or use "
+            "feedback_scaling > 0 with constant inputs or with `X`."
+        )
+    return None
+
+
+def _start(esn, initial_state):
+    """State and last output from which the loop starts without warm-up."""
+    if esn._fit_form != "rows":
+        if initial_state is None:
+            raise ValueError(
+                f"The model was fitted on several sequences ('{esn._fit_form}'): pass `warmup` "
+                "or `initial_state` to say which one to continue."
+            )
+        output = np.zeros(len(esn.coef_), dtype=esn._fit_reservoir.dtype)
+    else:
+        output = esn.last_output_
+    state = esn.state_ if initial_state is None else np.asarray(initial_state)
+    if np.shape(state) != (esn.n_units,) or not np.isfinite(state).all():
+        raise ValueError(
+            f"`initial_state` must be finite and of shape ({esn.n_units},), got {np.shape(state)}."
+        )
+    return state.astype(esn._fit_reservoir.dtype), output
+
+
+def _warm(esn, warmup, initial_state):
+    """Drive with the warm-up rows; return the state and the output after the last of them."""
+    from ._drive import state_blocks
+    from ._sequences import read_rows
+
+    rows, layout = read_rows(esn, warmup, reset=False, dtype=esn._fit_reservoir.dtype)
+    if layout.form != "rows":
+        raise ValueError("`warmup` must be one sequence: a 2-D array or frame.")
+    state = esn._initial_states(layout, initial_state)[0]
+    # With X = u[:-1] and y = u[1:] the output before row t is row t itself.
+    feedback = None if esn.W_fb_ is None else rows
+    for _, states in state_blocks(esn._fit_reservoir.reservoir, rows, state, feedback=feedback):
+        state = states[-1].copy()
+    features = np.concatenate([state, rows[-1]]) if esn.include_input else state
+    return state, esn.coef_ @ features + esn.intercept_
+
+
+def _loop_weights(esn, inputs):
+    """Weights of the loop: output to reservoir, output to output, and the known drive."""
+    n_units, n_outputs = esn.n_units, len(esn.coef_)
+    zero = np.zeros((n_outputs, n_outputs), dtype=esn.coef_.dtype)
+    if inputs is not None:
+        extra = {"drive": inputs @ esn.W_in_.T}
+        if esn.include_input:
+            extra["const"] = inputs @ esn.coef_[:, n_units:].T
+        return esn.W_fb_, zero, extra
+    loop_in = esn.W_in_ if esn.W_fb_ is None else esn.W_in_ + esn.W_fb_
+    return loop_in, esn.coef_[:, n_units:] if esn.include_input else zero, {}
+
+
+def warn_if_diverging(outputs: np.ndarray, training_range: tuple) -> None:
+    """Warn if outputs lie more than ten spans outside of the range of the training targets."""
+    low, high = training_range
+    span = np.maximum(high - low, np.finfo(outputs.dtype).tiny)
+    outside = np.maximum(low - outputs, outputs - high) / span
+    beyond = (outside > _RANGE_FACTOR).any(axis=1)
+    if beyond.any():
+        step = int(np.argmax(beyond))
+        target = int(np.argmax(outside[step]))
+        warnings.warn(
+            f"Forecast leaves the training range [{low[target]:.3g}, {high[target]:.3g}] by "
+            f"{outside[step, target]:.0f}x its span at step {step}. Increase `alpha`, or train "
+            "on more data.",
+            ForecastDivergenceWarning,
+            stacklevel=4,
+        )

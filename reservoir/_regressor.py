@@ -1,0 +1,514 @@
+"""Ridge readouts on features that a machine with a memory computes from rows in time order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from sklearn.base import (
+    ClassNamePrefixFeaturesOutMixin,
+    MultiOutputMixin,
+    RegressorMixin,
+    TransformerMixin,
+)
+from sklearn.exceptions import NotFittedError
+from sklearn.metrics import r2_score
+from sklearn.utils.validation import check_is_fitted
+
+from echocast._checks import check_number, check_option
+from echocast.exceptions import ForecastDivergedError
+
+from ._base import BaseReservoir, _dtype_name, _given_states, transactional
+from ._generate import warn_if_diverging
+from ._sequences import SequenceLayout, read_rows, read_targets, read_weights
+
+__all__ = ["FeatureRows", "FitData", "Machine", "SequenceRegressor"]
+
+_CHECK_EVERY = 100  # steps of a closed loop between two looks for infinite outputs
+
+
+class Machine(Protocol):
+    """What turns rows into readout features, one row of features for each step.
+
+    The state is all that a machine remembers of earlier rows, an array of `state_shape`.
+    """
+
+    dtype: np.dtype
+    state_shape: tuple[int, ...]
+    n_features: int
+    n_states: int  # leading columns of the features that `transform` returns
+
+    def start(self, rows: np.ndarray, layout: SequenceLayout) -> np.ndarray:
+        """States (n_sequences, *state_shape) before the first row of each sequence."""
+
+    def blocks(
+        self, rows: np.ndarray, layout: SequenceLayout, states: np.ndarray
+    ) -> Iterator[tuple[int, int, np.ndarray, np.ndarray]]:
+        """Yield (sequence, first step, features, state after them), in time order within each.
+
+        Features and state may be views that the next item overwrites.
+        """
+
+    def stepper(self, state: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+        """A function that takes one row after the other and returns its features."""
+
+
+@dataclass(frozen=True)
+class FitData:
+    """Validated arrays of one fitting call."""
+
+    rows: np.ndarray
+    layout: SequenceLayout
+    targets: np.ndarray
+    weights: np.ndarray | None
+
+
+class FeatureRows:
+    """Calling the object runs the machine anew and yields (features, targets, weights) blocks.
+
+    After a complete pass `last_states` holds the state each sequence ended in.
+    """
+
+    def __init__(self, machine: Machine, data: FitData, washouts: np.ndarray, states: np.ndarray):
+        self.machine, self.data, self.washouts, self.states = machine, data, washouts, states
+        self.last_states = states.copy()
+
+    @property
+    def n_features(self) -> int:
+        return self.machine.n_features
+
+    @property
+    def n_targets(self) -> int:
+        return self.data.targets.shape[1]
+
+    def __call__(self) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray | None]]:
+        layout, targets, weights = self.data.layout, self.data.targets, self.data.weights
+        blocks = self.machine.blocks(self.data.rows, layout, self.states)
+        for i, start, features, last in blocks:
+            self.last_states[i] = last
+            skip = max(self.washouts[i] - start, 0)
+            if skip >= len(features):
+                continue
+            first = layout.indptr[i] + start
+            here = slice(first + skip, first + len(features))
+            yield features[skip:], targets[here], None if weights is None else weights[here]
+
+
+class SequenceRegressor(
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+    MultiOutputMixin,
+    RegressorMixin,
+    BaseReservoir,
+):
+    """Abstract: fit, partial_fit, predict and generate around a `Machine`.
+
+    Final classes store the parameters `alpha`, `solver`, `fit_intercept` and `predict_state`
+    and define the hooks at the end of this class.
+    """
+
+    # ------------------------------------------------------------------ fitting
+
+    @transactional(keep_fitted=False)
+    def fit(self, X: Any, y: Any, *, sample_weight: Any = None, groups: Any = None):
+        """Build the machine, run it over X and solve for the readout.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_steps, n_features), list of such, 3-D array or DataFrame
+            Inputs; rows are time steps in order. A list, a 3-D array
+            (n_sequences, n_steps, n_features) or a (series, time) MultiIndex means several
+            sequences, each started afresh.
+        y : array-like of shape (n_steps,) or (n_steps, n_targets), or the matching list or array
+            Targets: ``y[t]`` belongs to ``X[t]``.
+        sample_weight : array-like of shape (n_steps,), optional
+            Weights of the rows in the readout's least squares. A row of weight zero still
+            counts as history.
+        groups : array-like of shape (n_steps,), optional
+            Sequence labels for a 2-D X with a flat index.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        InvalidParameterError
+            If a parameter has a forbidden value.
+        ValueError
+            If X, y or the weights are unusable, or a sequence is too short to train on.
+        """
+        data = self._prepare(X, y, sample_weight, groups, first=True)
+        washouts = self._washouts(data.layout, stream=False)
+        states = self._fit_reservoir.start(data.rows, data.layout)
+        rows = self._training_rows(data, washouts, states)
+        self._publish(self._solve(rows))
+        self._remember_all(data, rows.last_states, np.zeros_like(washouts))
+
+    @transactional(keep_fitted=True)
+    def partial_fit(self, X: Any, y: Any, *, sample_weight: Any = None, groups: Any = None):
+        """Add rows to the readout's statistics and solve again.
+
+        A 2-D chunk continues the previous sequence; a list, a 3-D array or a new id starts new
+        ones. After chunks that make up one sequence the model equals one `fit` over all of it,
+        given an integer `washout` where there is one. Penalties are chosen among several by
+        generalised cross-validation, which needs no second pass.
+
+        Parameters
+        ----------
+        X, y, sample_weight, groups
+            As in `fit`.
+
+        Returns
+        -------
+        self
+        """
+        first = not hasattr(self, "_fit_reservoir")
+        data = self._prepare(X, y, sample_weight, groups, first=first)
+        washouts, states = self._resume(data, first)
+        rows = self._training_rows(data, washouts, states)
+        old = getattr(self, "_fit_factor", None)
+        factor = self._new_factor(rows) if old is None else old.copy()
+        self._absorb(factor, rows)
+        if factor.n_samples == 0:
+            self._fit_factor = factor
+        else:
+            self._publish(self._solve_factor(factor))
+        left = np.maximum(washouts - np.diff(data.layout.indptr), 0)
+        self._remember_all(data, rows.last_states, left)
+
+    def _prepare(self, X, y, sample_weight, groups, *, first):
+        """Check parameters and data; build the machine if this is the first time."""
+        owner = type(self).__name__
+        dtype = self._check_params()
+        rows, layout = read_rows(self, X, groups=groups, reset=first, dtype=dtype)
+        targets, one_d = read_targets(y, layout, dtype=dtype, owner=owner)
+        weights = read_weights(sample_weight, layout, dtype=dtype)
+        if first:
+            self._fit_reservoir = self._build(rows.shape[1], targets.shape[1], dtype)
+            self._fit_y_one_d = one_d
+            self._fit_n_targets = targets.shape[1]
+        elif targets.shape[1] != self._fit_n_targets:
+            raise ValueError(
+                f"y has {targets.shape[1]} targets, but {owner} is expecting {self._fit_n_targets}."
+            )
+        return FitData(rows, layout, targets, weights)
+
+    def _resume(self, data, first):
+        """Rows left out and states with which the sequences of a chunk start."""
+        layout = data.layout
+        washouts = self._washouts(layout, stream=True)
+        states = self._fit_reservoir.start(data.rows, layout)
+        if first or layout.starts_new or layout.form != self._fit_form:
+            return washouts, states
+        for i, key in enumerate(layout.ids if layout.form == "groups" else (None,)):
+            if key in self._fit_ends:
+                states[i], washouts[i] = self._fit_ends[key]
+        return washouts, states
+
+    def _training_rows(self, data, washouts, states):
+        return FeatureRows(self._fit_reservoir, self._learnt(data), washouts, states)
+
+    def _learnt(self, data):
+        """The data with the targets of the least squares: increments, if those are learnt."""
+        if not self._fit_increments:
+            return data
+        return FitData(data.rows, data.layout, data.targets - data.rows, data.weights)
+
+    def _solve(self, rows):
+        from ._readout import fit_readout
+
+        return fit_readout(
+            rows,
+            rows.n_features,
+            rows.n_targets,
+            dtype=self._fit_reservoir.dtype,
+            **self._readout_params(),
+        )
+
+    def _new_factor(self, rows):
+        from ._readout import RidgeFactor
+
+        method = "gram" if self.solver == "cholesky" else "qr"
+        dtype = self._fit_reservoir.dtype
+        return RidgeFactor(rows.n_features, rows.n_targets, method=method, dtype=dtype)
+
+    def _absorb(self, factor, rows):
+        for block in rows():
+            factor.update(*block)
+
+    def _solve_factor(self, factor):
+        from ._readout import solve_factor
+
+        return solve_factor(factor, **self._readout_params())
+
+    def _readout_params(self):
+        return {
+            "alpha": self.alpha,
+            "solver": self.solver,
+            "fit_intercept": bool(self.fit_intercept),
+            "owner": type(self).__name__,
+        }
+
+    def _publish(self, result):
+        """Store the solved readout on the shadow estimator."""
+        dtype = self._fit_reservoir.dtype
+        self.coef_ = result.coef.astype(dtype, copy=False)
+        self.intercept_ = result.intercept.astype(dtype, copy=False)
+        if self._fit_increments:  # X is added back by the readout itself
+            self.coef_ = self._with_persistence(self.coef_)
+        self.alpha_, self.solver_ = result.alpha, result.solver_used
+        self.alphas_, self.loo_errors_ = result.alphas, result.loo_errors
+        self.rank_, self.condition_ = result.rank, result.condition
+        self._fit_factor = result.factor
+
+    def _remember_all(self, data, last_states, washouts_left):
+        layout = data.layout
+        last_outputs = data.targets[layout.indptr[1:] - 1]
+        self._remember_end(layout, last_states, last_outputs)
+        keys = layout.ids if layout.form == "groups" else (None,)
+        ended = dict(zip(keys, zip(last_states, washouts_left)))
+        old = getattr(self, "_fit_ends", {}) if layout.form == "groups" else {}
+        self._fit_ends = {**old, **ended} if layout.form in ("groups", "rows") else {}
+        low, high = data.targets.min(axis=0), data.targets.max(axis=0)
+        if hasattr(self, "_fit_range"):
+            low, high = np.minimum(low, self._fit_range[0]), np.maximum(high, self._fit_range[1])
+        self._fit_range = (low, high)
+
+    # --------------------------------------------------------------- prediction
+
+    def predict(self, X: Any, *, groups: Any = None, initial_state: Any = None) -> Any:
+        """Output for each row of X; writes nothing to the estimator.
+
+        Parameters
+        ----------
+        X : as in `fit`
+        groups : array-like of shape (n_steps,), optional
+        initial_state : ndarray of the shape of `state_`, or dict, optional
+            State before the first row of each sequence; overrides `predict_state`.
+
+        Returns
+        -------
+        ndarray of shape (n_steps,) or (n_steps, n_targets), or the form of X
+            A list for a list, a 3-D (or 2-D, if y was) array for a 3-D array, else rows in
+            the order of X.
+
+        Raises
+        ------
+        NotFittedError
+            Before fit, or while `partial_fit` has seen no row that it could train on.
+        ValueError
+            If X does not fit the columns of fit, or has missing or infinite values.
+        """
+        self._check_solved()
+        rows, layout = self._read_new(X, groups)
+        outputs = self._predict_rows(rows, layout, initial_state)
+        return layout.restore(outputs[:, 0] if self._fit_y_one_d else outputs)
+
+    def transform(self, X: Any, *, groups: Any = None, initial_state: Any = None) -> Any:
+        """States or features for each row of X (rows left out of training included).
+
+        Parameters
+        ----------
+        X, groups, initial_state
+            As in `predict`.
+
+        Returns
+        -------
+        ndarray of shape (n_steps, n_features_out), or the form of X
+        """
+        check_is_fitted(self)
+        rows, layout = self._read_new(X, groups)
+        states = np.empty((len(rows), self._n_features_out), dtype=rows.dtype)
+        self._write_states(rows, layout, initial_state, states)
+        return layout.restore(states)
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None, *, groups: Any = None) -> float:
+        """Coefficient of determination R^2 over all rows, averaged over targets.
+
+        Parameters
+        ----------
+        X, y, sample_weight, groups
+            As in `fit`.
+
+        Returns
+        -------
+        float
+        """
+        self._check_solved()
+        rows, layout = self._read_new(X, groups)
+        targets, _ = read_targets(y, layout, dtype=rows.dtype, owner=type(self).__name__)
+        weights = read_weights(sample_weight, layout, dtype=rows.dtype)
+        outputs = self._predict_rows(rows, layout, None)
+        return float(r2_score(targets, outputs, sample_weight=weights))
+
+    def generate(
+        self, n_steps: int, *, warmup: Any = None, initial_state: Any = None
+    ) -> np.ndarray:
+        """Run on in closed loop: each output is the next input.
+
+        Parameters
+        ----------
+        n_steps : int
+            Number of outputs.
+        warmup : array-like of shape (n_warmup, n_features), optional
+            Rows ``u[a:b]`` that come first; the first output is then the estimate of ``u[b]``,
+            the same as ``predict(warmup)[-1]``. Without it the run continues the training
+            sequence: the first output follows the last target of fit.
+        initial_state : ndarray of the shape of `state_`, optional
+            State before the first row of `warmup`, or, without `warmup`, before the first step.
+
+        Returns
+        -------
+        ndarray of shape (n_steps, n_targets)
+
+        Raises
+        ------
+        ForecastDivergedError
+            If an output becomes infinite or NaN.
+        ValueError
+            If there are not as many targets as features, so outputs cannot serve as inputs.
+
+        Warns
+        -----
+        ForecastDivergenceWarning
+            If an output leaves the range of the training targets by more than ten spans.
+        """
+        self._check_solved()
+        return _generate(self, n_steps, warmup, initial_state)
+
+    @property
+    def _n_features_out(self):
+        return self._fit_reservoir.n_states
+
+    def _check_solved(self):
+        check_is_fitted(self)
+        if not hasattr(self, "coef_"):
+            raise NotFittedError(
+                f"This {type(self).__name__} has seen no row that it could train on, only the "
+                "first ones of a sequence. Call 'partial_fit' with more rows."
+            )
+
+    def _start_states(self, rows, layout, initial_state):
+        """States (n_sequences, *state_shape) from which the sequences of `layout` start."""
+        machine = self._fit_reservoir
+        if initial_state is not None:
+            shape = (layout.n_sequences, *machine.state_shape)
+            return _given_states(initial_state, layout, shape, machine.dtype)
+        states = machine.start(rows, layout)
+        for i, key in self._continued(layout):
+            states[i] = self._end_of(self.state_, key)
+        return states
+
+    def _predict_rows(self, rows, layout, initial_state):
+        states = self._start_states(rows, layout, initial_state)
+        outputs = np.empty((len(rows), self._fit_n_targets), dtype=rows.dtype)
+        for i, start, features, _ in self._fit_reservoir.blocks(rows, layout, states):
+            first = layout.indptr[i] + start
+            outputs[first : first + len(features)] = self._read_out(features)
+        return outputs
+
+    def _write_states(self, rows, layout, initial_state, out):
+        states = self._start_states(rows, layout, initial_state)
+        for i, start, features, _ in self._fit_reservoir.blocks(rows, layout, states):
+            first = layout.indptr[i] + start
+            out[first : first + len(features)] = features[:, : out.shape[1]]
+
+    def _read_out(self, features):
+        """Outputs of rows of features, or of the features of one step."""
+        return features @ self.coef_.T + self.intercept_
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.three_d_array = True
+        tags.target_tags.multi_output = True
+        return tags
+
+    def _check_dtype(self) -> np.dtype:
+        name = _dtype_name(self.dtype)
+        check_option("dtype", name, type(self).__name__, ("float32", "float64"))
+        return np.dtype(name)
+
+    # ------------------------------------------------------- hooks of final classes
+
+    def _check_params(self) -> np.dtype:
+        """Check the parameters and return the dtype."""
+        raise NotImplementedError
+
+    def _build(self, n_inputs: int, n_outputs: int, dtype: np.dtype) -> Machine:
+        """Draw the weights; set `_fit_increments` and the public attributes of the machine."""
+        raise NotImplementedError
+
+    def _washouts(self, layout: SequenceLayout, *, stream: bool) -> np.ndarray:
+        """Rows left out of training at the start of each sequence."""
+        raise NotImplementedError
+
+    def _with_persistence(self, coef: np.ndarray) -> np.ndarray:
+        """A copy of `coef` whose outputs have X added."""
+        raise NotImplementedError
+
+
+def _generate(model, n_steps, warmup, initial_state):
+    owner = type(model).__name__
+    check_number("n_steps", n_steps, owner, low=1, closed="left", integer=True)
+    if model._fit_n_targets != model.n_features_in_:
+        raise ValueError(
+            f"`generate` feeds outputs back as inputs, but the model has {model._fit_n_targets} "
+            f"target(s) and {model.n_features_in_} feature(s). Fit with X = u[:-1], y = u[1:]."
+        )
+    outputs = np.empty((n_steps, model._fit_n_targets), dtype=model._fit_reservoir.dtype)
+    done = 0
+    if warmup is None:
+        state, output = _end_of_fit(model, initial_state)
+    else:
+        state, output = _warm(model, warmup, initial_state)
+        outputs[0], done = output, 1
+    _close_loop(model, state, output, outputs, done)
+    warn_if_diverging(outputs, model._fit_range)
+    return outputs
+
+
+def _end_of_fit(model, initial_state):
+    """State and last output from which the loop starts without warm-up."""
+    machine = model._fit_reservoir
+    single = SequenceLayout("rows", np.zeros(2, dtype=np.int64))
+    if model._fit_form == "rows":
+        state, output = model.state_, model.last_output_
+    elif initial_state is None:
+        raise ValueError(
+            f"The model was fitted on several sequences ('{model._fit_form}'): pass `warmup` "
+            "or `initial_state` to say which one to continue."
+        )
+    else:
+        output = np.zeros(model._fit_n_targets, dtype=machine.dtype)
+    if initial_state is not None:
+        state = _given_states(initial_state, single, (1, *machine.state_shape), machine.dtype)[0]
+    return state, output
+
+
+def _warm(model, warmup, initial_state):
+    """Run over the warm-up rows; return the state and the output after the last of them."""
+    rows, layout = read_rows(model, warmup, reset=False, dtype=model._fit_reservoir.dtype)
+    if layout.form != "rows":
+        raise ValueError("`warmup` must be one sequence: a 2-D array or frame.")
+    states = model._start_states(rows, layout, initial_state)
+    for _, _, features, last in model._fit_reservoir.blocks(rows, layout, states):
+        state, feature_row = last.copy(), features[-1:].copy()
+    return state, model._read_out(feature_row)[0]
+
+
+def _close_loop(model, state, output, outputs, done):
+    """Fill `outputs` from row `done` on; Python has control between any two steps."""
+    step = model._fit_reservoir.stepper(state)
+    with np.errstate(all="ignore"):  # an overflow is found and reported below
+        for start in range(done, len(outputs), _CHECK_EVERY):
+            stop = min(start + _CHECK_EVERY, len(outputs))
+            for t in range(start, stop):
+                output = model._read_out(step(output))
+                outputs[t] = output
+            finite = np.isfinite(outputs[start:stop]).all(axis=1)
+            if not finite.all():
+                bad = start + int(np.argmin(finite))
+                raise ForecastDivergedError(bad, np.abs(outputs[:bad]).max(initial=0.0))
