@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from scipy.linalg import blas, lapack
 
-__all__ = ["RidgeFactor", "RowBuffer"]
+from ._linalg import EPS, Spectrum, factor_spectrum, gram_spectrum
+
+__all__ = ["RidgeFactor", "RidgeSystem", "RowBuffer"]
 
 # Sums of 1e16 squares below this bound stay finite.
 LARGEST = 1e145
@@ -101,6 +104,72 @@ class RowBuffer:
         new = type(self).__new__(type(self))
         new.__setstate__(self.__getstate__())
         return new
+
+
+@dataclass(frozen=True)
+class RidgeSystem:
+    """A factor with the constant projected out, and the way back to the original columns.
+
+    Parameters
+    ----------
+    method : {"qr", "gram"}
+    matrix : ndarray of shape (n_features + n_targets,) * 2
+        R factor, or Gram matrix (upper triangle), of the columns of states and targets.
+    n_features : int
+    shift : ndarray of shape (n_features + n_targets,)
+        What was subtracted from each column before anything was summed.
+    centre : ndarray of shape (n_features + n_targets,)
+        Origin of the system in the shifted columns.
+    fit_intercept : bool
+    n_samples : int
+        Rows of positive weight.
+    sum_weights : float
+    eps : float
+        Relative precision of the states.
+    """
+
+    method: str
+    matrix: np.ndarray
+    n_features: int
+    shift: np.ndarray
+    centre: np.ndarray
+    fit_intercept: bool
+    n_samples: int
+    sum_weights: float
+    eps: float
+
+    @property
+    def xx(self) -> np.ndarray:
+        return self.matrix[: self.n_features, : self.n_features]
+
+    @property
+    def xy(self) -> np.ndarray:
+        return self.matrix[: self.n_features, self.n_features :]
+
+    @property
+    def target_squares(self) -> np.ndarray:
+        """Squared norms of the targets, about their mean if there is an intercept."""
+        if self.method == "gram":
+            return np.maximum(np.diagonal(self.matrix)[self.n_features :], 0.0)
+        columns = self.matrix[:, self.n_features :]
+        return np.einsum("ij,ij->j", columns, columns)
+
+    def spectrum(self) -> Spectrum:
+        """Singular values; what rounding alone can have made is cut."""
+        p = self.n_features
+        level = max(p * EPS, 4.0 * self.eps)
+        if self.method == "gram":
+            return gram_spectrum(self.xx, self.xy, self.target_squares, np.sqrt(level))
+        bottom = self.matrix[p:, p:]
+        rest = np.einsum("ij,ij->j", bottom, bottom)
+        return factor_spectrum(self.xx, self.xy, rest, level)
+
+    def intercept(self, coef: np.ndarray) -> np.ndarray:
+        """Intercepts of shape (n_targets,) for coefficients of shape (n_targets, n_features)."""
+        if not self.fit_intercept:
+            return np.zeros(coef.shape[0])
+        mean = self.shift + self.centre
+        return mean[self.n_features :] - coef @ mean[: self.n_features]
 
 
 class RidgeFactor:
@@ -221,11 +290,11 @@ class RidgeFactor:
                 f"Only factors of one kind can be merged, got {mine} and {theirs} "
                 "(n_features, n_targets, method)."
             )
-        a, b = self.flushed(), other.flushed()
+        a, b = self.flushed().copy(), other.flushed()
         if b._matrix is None:
             return a
         if a._matrix is None:
-            return b
+            return b.copy()
         moved = b._moved_to(a._shift)
         if a.method == "gram":
             a._matrix += moved
@@ -247,42 +316,53 @@ class RidgeFactor:
         return new
 
     def flushed(self) -> RidgeFactor:
-        """Return a copy that has absorbed its buffered rows."""
+        """Return a factor that has absorbed the buffered rows; this one stays as it is."""
+        if not self._buffer.n_pending:
+            return self
         new = self.copy()
         rows = new._buffer.pending()
         new._buffer.n_pending = 0
-        if len(rows):
-            new._absorb(rows)
+        new._absorb(rows)
         return new
 
-    def matrix(self, *, fit_intercept: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Project the constant out; call it on a flushed factor.
+    def system(self, *, fit_intercept: bool) -> RidgeSystem:
+        """Project the constant out.
 
         Parameters
         ----------
         fit_intercept : bool
-            If true, of the rows about their weighted mean; else of the rows as they came.
+            If true, the system of the rows about their weighted mean; else of the rows as given.
 
         Returns
         -------
-        matrix : ndarray of shape (n_features + n_targets,) * 2
-            Upper triangular R, or the upper triangle of the Gram matrix.
-        shift : ndarray of shape (n_features + n_targets,)
-            What `update` subtracted from each column.
-        mean : ndarray of shape (n_features + n_targets,)
-            Weighted mean of the shifted rows.
+        RidgeSystem
+
+        Raises
+        ------
+        ValueError
+            If there is no row of positive weight.
         """
-        M, shift = self._matrix, self._shift
-        if M is None:
+        full = self.flushed()
+        if full._matrix is None:
             raise ValueError("There are no rows of positive weight to fit to.")
-        mean = M[0, 1:] / M[0, 0]
+        M, mean = full._matrix, full._matrix[0, 1:] / full._matrix[0, 0]
+        if not fit_intercept:
+            M = full._moved_to(np.zeros_like(full._shift))
         if self.method == "gram":
-            if fit_intercept:
-                return M[1:, 1:] - np.outer(M[0, 1:], mean), shift, mean
-            return self._moved_to(np.zeros_like(shift))[1:, 1:], shift, mean
-        if fit_intercept:
-            return M[1:, 1:], shift, mean
-        return _triangle(self._moved_to(np.zeros_like(shift))[:, 1:]), shift, mean
+            inner = M[1:, 1:] - np.outer(M[0, 1:], mean) if fit_intercept else M[1:, 1:]
+        else:
+            inner = M[1:, 1:] if fit_intercept else np.linalg.qr(M[:, 1:], mode="r")
+        return RidgeSystem(
+            method=self.method,
+            matrix=inner,
+            n_features=self.n_features,
+            shift=full._shift,
+            centre=mean if fit_intercept else -full._shift,
+            fit_intercept=fit_intercept,
+            n_samples=full.n_samples,
+            sum_weights=full.sum_weights,
+            eps=float(np.finfo(self.dtype).eps),
+        )
 
     def _absorb(self, block: np.ndarray) -> None:
         """Add a block of rows [weight, states, targets], which is overwritten."""
@@ -344,8 +424,3 @@ def _add_rows(R: np.ndarray, rows: np.ndarray) -> np.ndarray:
         piece = np.asfortranarray(rows[start : start + 256])
         R, *_ = lapack.dtpqrt(0, min(32, n), R, piece, overwrite_a=1, overwrite_b=1)
     return R
-
-
-def _triangle(A: np.ndarray) -> np.ndarray:
-    """Square R factor of a matrix with at least as many rows as columns."""
-    return np.linalg.qr(A, mode="r")

@@ -1,30 +1,33 @@
-"""Ridge solves on small matrices: from a Gram matrix, from an R factor, from its SVD."""
+"""Ridge solves on small matrices: from an R factor, its singular values, or a Gram matrix."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.linalg import LinAlgError, lapack, svd
+from scipy.linalg import LinAlgError, eigh, lapack, svd
 
 __all__ = [
+    "EPS",
     "Spectrum",
-    "augmented_solve",
-    "gcv_errors",
-    "normal_solve",
-    "spectrum",
+    "factor_solve",
+    "factor_spectrum",
+    "gram_solve",
+    "gram_spectrum",
+    "shrinkage",
     "spectrum_solve",
 ]
 
 EPS = float(np.finfo(np.float64).eps)
+_TINY = float(np.finfo(np.float64).tiny)
 
 
 @dataclass(frozen=True)
 class Spectrum:
-    r"""Singular value decomposition of the R factor of the (centred) states.
+    r"""The states' singular values, from which every ridge solution follows.
 
-    With :math:`S = Q R` and :math:`R = U \Sigma V^\top`, every ridge solution, its residual and
-    its leverages follow from the arrays kept here; directions below the rounding level are cut.
+    With the (centred) states :math:`S = Q R` and :math:`R = U \Sigma V^\top`. Directions at the
+    rounding level are cut: solutions have the smallest norm among those that fit as well.
 
     Parameters
     ----------
@@ -33,9 +36,9 @@ class Spectrum:
     V : ndarray of shape (n_features, rank)
         Right singular vectors.
     z : ndarray of shape (rank, n_targets)
-        Targets in the basis of the left singular vectors.
+        Targets in the basis :math:`Q U`.
     rest : ndarray of shape (n_targets,)
-        Squared norm of each target outside of the span of the kept directions.
+        Squared norm of each target outside of that basis.
     smallest : float
         Smallest singular value before the cut.
     cut : float
@@ -61,150 +64,165 @@ class Spectrum:
         return float(self.sigma[0] / self.smallest)
 
 
-def spectrum(Rxx: np.ndarray, Rxy: np.ndarray, rest: np.ndarray, *, eps: float = EPS) -> Spectrum:
-    """Decompose a factor and cut the directions that rounding alone can have made.
+def factor_spectrum(R: np.ndarray, Z: np.ndarray, rest: np.ndarray, level: float) -> Spectrum:
+    """Decompose a factor of the states.
 
     Parameters
     ----------
-    Rxx : ndarray of shape (n_features, n_features)
-        Any matrix with ``Rxx.T @ Rxx`` equal to the Gram matrix of the states.
-    Rxy : ndarray of shape (n_features, n_targets)
+    R : ndarray of shape (n_features, n_features)
+        With ``R.T @ R`` equal to the Gram matrix of the states.
+    Z : ndarray of shape (n_features, n_targets)
         The targets in the same orthonormal basis.
     rest : ndarray of shape (n_targets,)
         Squared norm of the targets outside of that basis.
-    eps : float, default=2.2e-16
-        Relative rounding level of the states; the cut is at ``n_features * eps * sigma[0]``.
+    level : float
+        Singular values up to this share of the largest are cut.
 
     Returns
     -------
     Spectrum
     """
-    U, sigma, Vt = svd(Rxx, check_finite=False)
-    # tiny keeps exact zeros out when all states are constant.
-    cut = max(Rxx.shape[1] * eps * sigma[0], np.finfo(np.float64).tiny)
+    U, sigma, Vt = svd(R, check_finite=False)
+    return _cut(sigma, Vt.T, U.T @ Z, rest, level)
+
+
+def gram_spectrum(G: np.ndarray, B: np.ndarray, squares: np.ndarray, level: float) -> Spectrum:
+    """The same from the Gram matrix, where singular values are known to half the digits only.
+
+    Parameters
+    ----------
+    G : ndarray of shape (n_features, n_features)
+        Only the upper triangle is read.
+    B : ndarray of shape (n_features, n_targets)
+        States times targets.
+    squares : ndarray of shape (n_targets,)
+        Squared norms of the targets.
+    level : float
+        As for `factor_spectrum`.
+
+    Returns
+    -------
+    Spectrum
+    """
+    values, V = eigh(G, lower=False, check_finite=False, driver="evd")
+    sigma, V = np.sqrt(np.maximum(values[::-1], 0.0)), V[:, ::-1]
+    z = V.T @ B / np.maximum(sigma, _TINY)[:, None]
+    spectrum = _cut(sigma, V, z, np.zeros(B.shape[1]), level)
+    inside = np.einsum("ij,ij->j", spectrum.z, spectrum.z)
+    spectrum.rest[:] = np.maximum(squares - inside, 0.0)
+    return spectrum
+
+
+def _cut(sigma, V, z, rest, level) -> Spectrum:
+    cut = max(level * sigma[0], _TINY)
     rank = int(np.count_nonzero(sigma > cut))
-    z = U.T @ Rxy
     rest = rest + np.einsum("ij,ij->j", z[rank:], z[rank:])
-    return Spectrum(sigma[:rank], Vt[:rank].T, z[:rank], rest, float(sigma[-1]), float(cut))
+    return Spectrum(sigma[:rank], V[:, :rank], z[:rank], rest, float(sigma[-1]), float(cut))
 
 
-def shrinkage(sigma: np.ndarray, alpha: float | np.ndarray) -> np.ndarray:
-    """Return ``alpha / (sigma**2 + alpha)`` without overflow; shape (rank,) or (rank, n_alphas)."""
-    root = np.sqrt(np.asarray(alpha, dtype=np.float64))
+def shrinkage(sigma: np.ndarray, alphas: float | np.ndarray) -> np.ndarray:
+    """Return ``alpha / (sigma**2 + alpha)``, of shape (rank,) or (rank, n_alphas).
+
+    Nothing is squared before the ratio is taken, so no scale of the states overflows.
+    """
+    root = np.sqrt(np.asarray(alphas, dtype=np.float64))
     with np.errstate(divide="ignore", over="ignore"):
         ratio = sigma.reshape(sigma.shape + (1,) * root.ndim) / root
         return 1.0 / (1.0 + ratio * ratio)
 
 
-def spectrum_solve(spec: Spectrum, alpha: float) -> np.ndarray:
-    """Ridge coefficients of shape (n_targets, n_features); minimum norm where rank is lost."""
-    gain = (1.0 - shrinkage(spec.sigma, alpha)) / spec.sigma
-    return (spec.V @ (gain[:, None] * spec.z)).T
+def spectrum_solve(spectrum: Spectrum, alpha: float) -> np.ndarray:
+    """Ridge coefficients of shape (n_targets, n_features)."""
+    gain = (1.0 - shrinkage(spectrum.sigma, alpha)) / spectrum.sigma
+    return (spectrum.V @ (gain[:, None] * spectrum.z)).T
 
 
-def gcv_errors(
-    spec: Spectrum, alphas: np.ndarray, n_samples: int, sum_weights: float, n_constants: int
-) -> np.ndarray:
-    """Generalised cross-validation error of each candidate, in squared units of the targets.
+def factor_solve(R: np.ndarray, Z: np.ndarray, alpha: float) -> tuple[np.ndarray | None, float]:
+    r"""Solve by QR of the factor with :math:`\sqrt\alpha I` below it; no number is squared.
 
     Parameters
     ----------
-    spec : Spectrum
-    alphas : ndarray of shape (n_alphas,)
-    n_samples : int
-        Rows with a positive weight.
-    sum_weights : float
-        Sum of their weights.
-    n_constants : int
-        Unpenalised columns that were projected out before: 1 with an intercept, else 0.
+    R : ndarray of shape (n_features, n_features)
+        Upper triangular.
+    Z : ndarray of shape (n_features, n_targets)
+    alpha : float, >= 0
 
     Returns
     -------
-    ndarray of shape (n_alphas, n_targets)
+    coef : ndarray of shape (n_targets, n_features) or None
+        None if the system is singular to working precision.
+    condition : float
+        Estimated condition number (in the 1-norm) of the penalised factor.
 
     References
     ----------
-    .. [1] G. H. Golub, M. Heath and G. Wahba, "Generalized cross-validation as a method for
-       choosing a good ridge parameter", Technometrics 21(2), 1979, eq. (1.4).
+    .. [1] G. H. Golub, "Numerical methods for solving linear least squares problems",
+       Numerische Mathematik 7, 1965.
     """
-    g = shrinkage(spec.sigma, effective_alphas(alphas, spec))
-    free = max(n_samples - n_constants - spec.rank, 0)
-    rest = spec.rest if free else np.zeros_like(spec.rest)
-    squares = (g * g).T @ (spec.z * spec.z) + rest
-    freedom = (free + g.sum(axis=0)) / n_samples
-    return squares / sum_weights / (freedom * freedom)[:, None]
+    n = R.shape[0]
+    top, rhs = np.array(R, order="F"), np.array(Z, order="F")
+    if alpha > 0.0:
+        penalty = np.asfortranarray(np.diag(np.full(n, np.sqrt(alpha))))
+        top, v, t, _ = lapack.dtpqrt(n, min(32, n), top, penalty, overwrite_a=1, overwrite_b=1)
+        rhs, *_ = lapack.dtpmqrt(n, v, t, rhs, np.zeros_like(rhs), trans="T")
+    rcond, _ = lapack.dtrcon(top)
+    if not rcond > n * EPS:
+        return None, (1.0 / rcond if rcond > 0.0 else np.inf)
+    coef, _ = lapack.dtrtrs(top, rhs)
+    return coef.T, 1.0 / rcond
 
 
-def effective_alphas(alphas: np.ndarray, spec: Spectrum) -> np.ndarray:
-    """Lift zero to a value without effect on the fit, so that interpolation keeps its limit 0/0."""
-    if spec.rank == 0:
-        return np.maximum(alphas, np.finfo(np.float64).tiny)
-    return np.maximum(alphas, (1e-8 * spec.sigma[-1]) ** 2)
+def gram_solve(
+    G: np.ndarray, B: np.ndarray, squares: np.ndarray, alpha: float
+) -> tuple[np.ndarray, float, np.ndarray, np.ndarray]:
+    r"""Solve the normal equations by Cholesky, and bound what their rounding did.
 
-
-def augmented_solve(Rxx: np.ndarray, Rxy: np.ndarray, alpha: float) -> tuple[np.ndarray, float]:
-    r"""Solve by QR of the factor with :math:`\sqrt\alpha I` below it.
-
-    Parameters
-    ----------
-    Rxx : ndarray of shape (n_features, n_features)
-        Upper triangular.
-    Rxy : ndarray of shape (n_features, n_targets)
-    alpha : float, > 0
-
-    Returns
-    -------
-    coef : ndarray of shape (n_targets, n_features)
-    condition : float
-        Estimated condition number (1-norm) of the augmented factor.
-    """
-    n = Rxx.shape[0]
-    top = np.asfortranarray(np.triu(Rxx))
-    bottom = np.asfortranarray(np.diag(np.full(n, np.sqrt(alpha))))
-    top, v, t, info = lapack.dtpqrt(n, min(32, n), top, bottom, overwrite_a=1, overwrite_b=1)
-    rhs = np.asfortranarray(Rxy)
-    rhs, _, info = lapack.dtpmqrt(
-        n, v, t, np.copy(rhs, order="F"), np.zeros_like(rhs, order="F"), trans="T"
-    )
-    rcond, info = lapack.dtrcon(top)
-    coef, info = lapack.dtrtrs(top, rhs)
-    if info or not np.isfinite(coef).all():
-        raise LinAlgError("the augmented factor is singular")
-    return coef.T, 1.0 / rcond if rcond else np.inf
-
-
-def normal_solve(G: np.ndarray, B: np.ndarray, alpha: float) -> tuple[np.ndarray, float]:
-    """Solve the normal equations ``(G + alpha I) C.T = B`` by Cholesky.
+    The computed matrix is :math:`G + E` with :math:`\|E\| \le c\,\epsilon \operatorname{tr} G`
+    and the same for the right-hand side. To first order the fitted values move by
+    :math:`S (G + \alpha I)^{-1} (E_{sy} - E w)`, and the norm of :math:`S (G + \alpha I)^{-1}`
+    is at most both :math:`1 / (2 \sqrt\alpha)` and
+    :math:`\lambda_{\min}(G + \alpha I)^{-1/2}`. With c = 4 the bound was 15 to 20,000 times the
+    true error over reservoirs of 30 to 1,000 units and penalties from 0 to 1.
 
     Parameters
     ----------
     G : ndarray of shape (n_features, n_features)
-        Centred Gram matrix; only the upper triangle is read.
+        Only the upper triangle is read.
     B : ndarray of shape (n_features, n_targets)
+    squares : ndarray of shape (n_targets,)
+        Squared norms of the targets.
     alpha : float, >= 0
 
     Returns
     -------
     coef : ndarray of shape (n_targets, n_features)
-    smallest : float
-        Lower estimate of the smallest eigenvalue of ``G + alpha I`` (its inverse's 1-norm).
+    condition : float
+        Estimated condition number of the penalised states (not of their Gram matrix).
+    lost : ndarray of shape (n_targets,)
+        Bound on the norm of the error of the fitted values.
+    residual : ndarray of shape (n_targets,)
+        Norm of the residuals, 0 where it cannot be told from rounding.
 
     Raises
     ------
     LinAlgError
-        If the matrix is not positive definite in float64.
+        If the penalised matrix is not positive definite in float64.
     """
+    trace = float(np.trace(G))
     A = np.array(G, order="F")
     A[np.diag_indices_from(A)] += alpha
-    norm = _norm1(A)
-    L, info = lapack.dpotrf(A, overwrite_a=1, clean=0)
+    factor, info = lapack.dpotrf(A, lower=0, clean=0, overwrite_a=1)
     if info:
         raise LinAlgError("the normal equations are not positive definite")
-    coef, info = lapack.dpotrs(L, np.asfortranarray(B))
-    rcond, info = lapack.dpocon(L, norm)
-    return coef.T, rcond * norm
-
-
-def _norm1(A: np.ndarray) -> float:
-    upper = np.abs(np.triu(A))
-    return float((upper.sum(axis=0) + upper.sum(axis=1) - upper.diagonal()).max())
+    coef = lapack.dpotrs(factor, np.asfortranarray(B), lower=0)[0].T
+    norm = max(trace + alpha, _TINY)
+    # dpocon only multiplies by the norm it is given, and so does the next line.
+    smallest = max(lapack.dpocon(factor, norm, uplo="U")[0] * norm, _TINY)
+    amplified = 1.0 / np.sqrt(smallest)
+    if alpha > 0.0:
+        amplified = min(amplified, 0.5 / np.sqrt(alpha))
+    size = np.sqrt(trace) * np.linalg.norm(coef, axis=1) + np.sqrt(squares)
+    lost = 4.0 * EPS * np.sqrt(trace) * size * amplified
+    fitted = np.einsum("ij,ji->i", coef, B) + alpha * np.einsum("ij,ij->i", coef, coef)
+    residual = np.sqrt(np.maximum(squares - fitted, 0.0))
+    return coef, np.sqrt(norm / smallest), lost, residual

@@ -1,9 +1,9 @@
-"""Ridge readout: choose a solver and a penalty, and fit from a stream of states."""
+"""Ridge readout: fit from a stream of states, by the cheapest solver that is accurate enough."""
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,18 +13,9 @@ from scipy.linalg import LinAlgError
 from echocast._checks import check_number, check_option, refuse
 from echocast.exceptions import IllConditionedWarning
 
-from ._factor import RidgeFactor, RowBuffer
-from ._linalg import (
-    EPS,
-    Spectrum,
-    augmented_solve,
-    effective_alphas,
-    gcv_errors,
-    normal_solve,
-    shrinkage,
-    spectrum,
-    spectrum_solve,
-)
+from ._factor import RidgeFactor, RidgeSystem
+from ._linalg import EPS, Spectrum, factor_solve, gram_solve, spectrum_solve
+from ._penalty import candidates, gcv_errors, loo_errors, loo_predictions, pick
 
 __all__ = [
     "ReadoutFit",
@@ -37,6 +28,10 @@ __all__ = [
 
 SOLVERS = ("auto", "cholesky", "qr", "svd")
 Blocks = Callable[[], Iterable[tuple[np.ndarray, np.ndarray, np.ndarray | None]]]
+
+# "auto" takes the normal equations if the bound on what they lose, which is 15 times the true
+# loss or more, stays below this share of the residuals' norm.
+_LOSS_ALLOWED = 1e-2
 
 
 @dataclass
@@ -52,10 +47,13 @@ class ReadoutFit:
     factor : RidgeFactor
         The statistics solved from, to go on with.
     solver_used : {"cholesky", "qr", "svd"}
+        What it came down to; "cholesky" stands for everything from a Gram matrix.
     rank : int
-        Directions of the states above the rounding level ("svd"), else `n_features`.
+        Directions of the states above the rounding level where singular values were taken, else
+        `n_features`.
     condition : float
-        Condition number of the states ("svd"), or an estimate for the penalised system.
+        Condition number of the states where singular values were taken, else an estimate for
+        the penalised states.
     alphas : ndarray of shape (n_alphas,) or None
         Candidates, if there were several.
     loo_errors : ndarray of shape (n_alphas, n_targets) or None
@@ -110,21 +108,28 @@ def fit_readout(
     ----------
     blocks : callable
         Without arguments; returns a fresh iterator of ``(S, Y, sample_weight or None)`` with S
-        of shape (n_rows, n_features), each time with the same numbers: it is called again for
-        leave-one-out errors, or where the normal equations turn out not to be accurate enough.
+        of shape (n_rows, n_features) and Y of shape (n_rows, n_targets), each time with the same
+        numbers: it is called again for leave-one-out errors, or where the normal equations turn
+        out not to be accurate enough. Rows are copied before the next block is asked for.
     n_features, n_targets : int
     alpha : float, array of shape (n_alphas,) or "auto"
-        Penalty, or candidates of which the smallest leave-one-out error picks one.
+        Penalty >= 0, or candidates of which the smallest leave-one-out error picks one; "auto"
+        makes one candidate a decade, down to the rounding level of the states.
     solver : {"auto", "cholesky", "qr", "svd"}, default="auto"
-        "auto" takes the normal equations where a bound on the error of the predictions allows
-        it, else QR and singular values of the triangular factor.
+        "cholesky" solves the normal equations; "qr" and "svd" a running QR factor of the states,
+        which does not square their condition number ("qr" falls back to "svd" where the factor
+        is singular). "auto" takes the normal equations if a bound on what rounding does to the
+        predictions allows it, else "qr". Several candidates are compared by singular values.
     fit_intercept : bool, default=True
         The intercept is not penalised.
     selection : {"loo", "gcv"}, default="loo"
-        Criterion for several candidates.
+        Criterion for several candidates: exact leave-one-out errors, which take a second pass
+        over the blocks, or generalised cross-validation.
     dtype : dtype, default=float64
-        Precision of the states; arithmetic is in float64.
-    owner : str
+        Precision the states were computed in. Sums and solutions are in float64 regardless: the
+        copy into the block buffer converts for free, and float32 sums would lose the small
+        directions that forecasts live on.
+    owner : str, default="Readout"
         Name of the estimator for messages.
 
     Returns
@@ -139,29 +144,40 @@ def fit_readout(
         If no row has a positive weight, or values overflow when squared.
     LinAlgError
         If ``solver="cholesky"`` and the normal equations are not positive definite.
+
+    Warns
+    -----
+    IllConditionedWarning
+        If rank is lost and the given `alpha` does not make up for it, or ``solver="cholesky"``
+        is asked for where it costs accuracy. Never for ``alpha="auto"``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> S = np.random.default_rng(0).normal(size=(100, 2))
+    >>> Y = S @ [[1.0], [-2.0]] + 0.5
+    >>> fit = fit_readout(lambda: iter([(S, Y, None)]), 2, 1, alpha="auto")
+    >>> fit.coef.round(6), fit.intercept.round(6)
+    (array([[ 1., -2.]]), array([0.5]))
     """
     alpha = check_alpha(alpha, owner)
     check_option("solver", solver, owner, SOLVERS)
     check_option("selection", selection, owner, ("loo", "gcv"))
-
-    def factorise(method: str) -> RidgeFactor:
-        factor = RidgeFactor(n_features, n_targets, method=method, dtype=dtype)
-        for S, Y, weight in blocks():
-            factor.update(S, Y, weight)
-        return factor
-
     several = not isinstance(alpha, float)
-    if solver == "cholesky" or (solver == "auto" and not several and alpha > 0.0):
-        gram = factorise("gram")
-        fit = _solve_gram(gram, alpha, solver, fit_intercept, owner)
+    options = {"fit_intercept": fit_intercept}
+    if solver == "auto" and not several and alpha > 0.0:
+        factor = RidgeFactor(n_features, n_targets, method="gram", dtype=dtype)
+        fit = _try_normal_equations(blocks, factor, alpha, fit_intercept)
         if fit is not None:
             return fit
-    factor = factorise("qr")
-    if several and selection == "loo":
-        return _select(factor, alpha, fit_intercept, blocks)
-    return solve_factor(
-        factor, alpha=alpha, solver=solver, fit_intercept=fit_intercept, owner=owner
+    factor = RidgeFactor(
+        n_features, n_targets, method="gram" if solver == "cholesky" else "qr", dtype=dtype
     )
+    for S, Y, weight in blocks():
+        factor.update(S, Y, weight)
+    if several and selection == "loo":
+        return _select(factor, alpha, blocks, **options)
+    return solve_factor(factor, alpha=alpha, solver=solver, owner=owner, **options)
 
 
 def solve_factor(
@@ -177,7 +193,8 @@ def solve_factor(
     Parameters
     ----------
     factor : RidgeFactor
-        Not changed.
+        Not changed. If it holds a Gram matrix, every solver is "cholesky", except that "auto"
+        drops the directions it cannot resolve instead of raising an error.
     alpha, solver, fit_intercept, owner
         As for `fit_readout`.
 
@@ -191,29 +208,30 @@ def solve_factor(
         If `alpha` or `solver` is not valid.
     ValueError
         If the factor has seen no row of positive weight.
+    LinAlgError
+        If the factor is a Gram matrix and not positive definite, unless ``solver="auto"``.
+
+    Warns
+    -----
+    IllConditionedWarning
+        As for `fit_readout`.
     """
     alpha = check_alpha(alpha, owner)
     check_option("solver", solver, owner, SOLVERS)
-    if factor.method == "gram":
-        return _solve_gram(factor, alpha, "cholesky", fit_intercept, owner)
     if not isinstance(alpha, float):
-        return _select(factor, alpha, fit_intercept, None)
-    system = _System(factor, fit_intercept)
-    Rxx, Rxy, rest = system.parts()
-    if solver in ("auto", "qr", "cholesky") and np.sqrt(alpha) > len(Rxx) * EPS * np.linalg.norm(
-        Rxx
-    ):
-        coef, condition = augmented_solve(Rxx, Rxy, alpha)
-        return system.fit(coef, alpha, factor, "qr", len(Rxx), condition)
-    spec = spectrum(Rxx, Rxy, rest, eps=system.eps)
-    if spec.rank < factor.n_features and np.sqrt(alpha) <= spec.cut:
-        warnings.warn(
-            f"Ridge system is singular: rank {spec.rank} of {factor.n_features} (condition "
-            f"{spec.condition:.0e}). Minimum-norm solution used; set alpha > 0.",
-            IllConditionedWarning,
-            stacklevel=2,
-        )
-    return system.fit(spectrum_solve(spec, alpha), alpha, factor, "svd", spec.rank, spec.condition)
+        return _select(factor, alpha, None, fit_intercept=fit_intercept)
+    system = factor.system(fit_intercept=fit_intercept)
+    if factor.method == "gram":
+        fit = _solve_gram(factor, system, alpha, solver, owner)
+        if fit is not None:
+            return fit
+    elif solver != "svd":
+        coef, condition = factor_solve(system.xx, system.xy, alpha)
+        if coef is not None:
+            return _fitted(factor, system, coef, alpha, "qr", factor.n_features, condition)
+    spectrum = system.spectrum()
+    _warn_rank(spectrum, system, alpha)
+    return _fitted_spectrum(factor, system, spectrum, alpha)
 
 
 def leave_one_out(fit: ReadoutFit, blocks: Blocks, *, fit_intercept: bool = True) -> np.ndarray:
@@ -222,7 +240,7 @@ def leave_one_out(fit: ReadoutFit, blocks: Blocks, *, fit_intercept: bool = True
     Parameters
     ----------
     fit : ReadoutFit
-        Chosen among several candidates by `fit_readout`, from the same blocks.
+        From the same blocks.
     blocks : callable
         As for `fit_readout`; rows of weight zero are left out of the result.
     fit_intercept : bool, default=True
@@ -232,155 +250,122 @@ def leave_one_out(fit: ReadoutFit, blocks: Blocks, *, fit_intercept: bool = True
     -------
     ndarray of shape (n_rows, n_targets)
     """
-    system = _System(fit.factor, fit_intercept)
-    rows = _loo_rows(fit.spectrum, np.array([fit.alpha]), system, blocks)
-    return np.concatenate([targets - residual[:, 0] for _, targets, residual in rows])
+    system = fit.factor.system(fit_intercept=fit_intercept)
+    spectrum = system.spectrum() if fit.spectrum is None else fit.spectrum
+    return loo_predictions(system, spectrum, fit.alpha, blocks())
 
 
-class _System:
-    """A factor with the constant projected out, and the way back to the original columns."""
+def _try_normal_equations(
+    blocks: Blocks, factor: RidgeFactor, alpha: float, fit_intercept: bool
+) -> ReadoutFit | None:
+    """Fit by normal equations, or None, as early as possible, if they lose too much.
 
-    def __init__(self, factor: RidgeFactor, fit_intercept: bool) -> None:
-        full = factor.flushed()
-        self.matrix, self.shift, self.mean = full.matrix(fit_intercept=fit_intercept)
-        self.n_features = factor.n_features
-        self.fit_intercept = fit_intercept
-        self.n_samples = full.n_samples
-        self.sum_weights = full.sum_weights
-        self.eps = float(np.finfo(factor.dtype).eps)
+    What is lost grows with the sum of squares, the residuals with its root: if a look at the
+    first rows finds too much lost, more rows make it worse.
+    """
+    looked = False
+    for S, Y, weight in blocks():
+        factor.update(S, Y, weight)
+        if not looked and factor.n_samples > 2 * factor.n_features + 1:
+            looked = True
+            if not _accurate(factor.system(fit_intercept=fit_intercept), alpha, 3 * _LOSS_ALLOWED):
+                return None
+    system = factor.system(fit_intercept=fit_intercept)
+    solved = _accurate(system, alpha, _LOSS_ALLOWED)
+    if solved is None:
+        return None
+    return _fitted(factor, system, solved[0], alpha, "cholesky", factor.n_features, solved[1])
 
-    def parts(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Rxx, Rxy and the squared norms of the targets outside of the span of the states."""
-        p = self.n_features
-        bottom = self.matrix[p:, p:]
-        return (
-            self.matrix[:p, :p],
-            self.matrix[:p, p:],
-            np.einsum("ij,ij->j", bottom, bottom),
+
+def _accurate(system: RidgeSystem, alpha: float, allowed: float) -> tuple | None:
+    """Coefficients and condition, if the bound is at most this share of the residuals."""
+    try:
+        coef, condition, lost, residual = gram_solve(
+            system.xx, system.xy, system.target_squares, alpha
         )
-
-    def target_variance(self) -> np.ndarray:
-        columns = self.matrix[:, self.n_features :]
-        return np.einsum("ij,ij->j", columns, columns) / self.sum_weights
-
-    def fit(self, coef: np.ndarray, alpha: float, factor: RidgeFactor, *rest: Any) -> ReadoutFit:
-        p = self.n_features
-        intercept = np.zeros(coef.shape[0])
-        if self.fit_intercept:
-            centre = self.shift + self.mean
-            intercept = centre[p:] - coef @ centre[:p]
-        return ReadoutFit(coef, intercept, float(alpha), factor, *rest)
+    except LinAlgError:
+        return None
+    return (coef, condition) if (lost <= allowed * residual).all() else None
 
 
 def _solve_gram(
-    factor: RidgeFactor, alpha: float, solver: str, fit_intercept: bool, owner: str
+    factor: RidgeFactor, system: RidgeSystem, alpha: float, solver: str, owner: str
 ) -> ReadoutFit | None:
-    """Normal equations, or None where "auto" should not trust them."""
-    system = _System(factor, fit_intercept)
-    p = factor.n_features
-    G, B = system.matrix[:p, :p], system.matrix[:p, p:]
+    """Solve by Cholesky where there is no second pass to fall back on."""
+    squares = system.target_squares
     try:
-        coef, smallest = normal_solve(G, B, alpha)
+        coef, condition, lost, residual = gram_solve(system.xx, system.xy, squares, alpha)
     except LinAlgError:
         if solver == "auto":
             return None
         raise LinAlgError(
-            f"The normal equations of {owner} with alpha={alpha:.3g} are not positive definite "
-            "in float64. Use solver='auto' or a larger alpha."
+            f"The normal equations of {owner} are not positive definite in float64 with "
+            f"alpha={alpha:.3g}. Use solver='auto', 'qr' or 'svd', or a larger alpha."
         ) from None
-    trace = float(np.trace(G))
-    squares = np.diagonal(system.matrix)[p:]
-    residual = np.sqrt(
-        np.maximum(
-            squares - np.einsum("ij,ji->i", coef, B) - alpha * np.einsum("ij,ij->i", coef, coef),
-            0.0,
+    # A millionth of the target is more than most can use, however small the residuals are.
+    if not (lost <= np.maximum(residual, 1e-6 * np.sqrt(squares))).all():
+        _warn(
+            f"Condition estimate {condition * condition:.0e} of the normal equations; predictions "
+            f"may be off by {_share(lost, squares):.0e} of the target. "
+            f"Use solver='auto', 'qr' or 'svd', or a larger alpha."
         )
-    )
-    size = np.sqrt(trace) * np.linalg.norm(coef, axis=1) + np.sqrt(squares)
-    lost = 4 * EPS * np.sqrt(trace) * size * min(0.5 / np.sqrt(alpha), 1 / np.sqrt(smallest))
-    if solver == "auto" and not (lost <= 1e-2 * residual).all():
-        return None
-    return system.fit(coef, alpha, factor, "cholesky", p, (trace + alpha) / smallest)
+    return _fitted(factor, system, coef, alpha, "cholesky", factor.n_features, condition)
 
 
 def _select(
-    factor: RidgeFactor, alpha: Any, fit_intercept: bool, blocks: Blocks | None
+    factor: RidgeFactor, alpha: Any, blocks: Blocks | None, *, fit_intercept: bool
 ) -> ReadoutFit:
     """Pick one of several penalties by the leave-one-out error, or by GCV without `blocks`."""
-    system = _System(factor, fit_intercept)
-    spec = spectrum(*system.parts(), eps=system.eps)
-    alphas = _grid(spec, system.eps) if isinstance(alpha, str) else alpha
+    system = factor.system(fit_intercept=fit_intercept)
+    spectrum = system.spectrum()
+    alphas = candidates(spectrum) if isinstance(alpha, str) else alpha
     if blocks is None:
-        errors = gcv_errors(
-            spec, alphas, system.n_samples, system.sum_weights, int(system.fit_intercept)
-        )
+        errors = gcv_errors(system, spectrum, alphas)
     else:
-        errors = _loo_errors(spec, alphas, system, blocks)
-    variance = system.target_variance()
-    varying = variance > 0.0
-    pooled = (errors[:, varying] / variance[varying]).sum(axis=1)
-    best = float(alphas[pooled == pooled.min()].max())
-    coef = spectrum_solve(spec, best)
-    fit = system.fit(coef, best, factor, "svd", spec.rank, spec.condition)
-    fit.alphas, fit.loo_errors, fit.spectrum = alphas, errors, spec
+        errors = loo_errors(system, spectrum, alphas, blocks())
+    best = pick(alphas, errors, system.target_squares)
+    fit = _fitted_spectrum(factor, system, spectrum, best)
+    fit.alphas, fit.loo_errors, fit.spectrum = alphas, errors, spectrum
     return fit
 
 
-def _grid(spec: Spectrum, eps: float) -> np.ndarray:
-    """Candidates from the largest squared singular value down to its rounding level."""
-    if spec.rank == 0:
-        return np.ones(1)
-    top = 2.0 * np.log10(spec.sigma[0])
-    return 10.0 ** np.arange(np.floor(top), np.floor(top + 2.0 * np.log10(eps)) - 1.0, -1.0)
+def _fitted_spectrum(
+    factor: RidgeFactor, system: RidgeSystem, spectrum: Spectrum, alpha: float
+) -> ReadoutFit:
+    coef = spectrum_solve(spectrum, alpha)
+    solver = "svd" if factor.method == "qr" else "cholesky"
+    return _fitted(factor, system, coef, alpha, solver, spectrum.rank, spectrum.condition)
 
 
-def _loo_errors(spec: Spectrum, alphas: np.ndarray, system: _System, blocks: Blocks) -> np.ndarray:
-    """Weighted mean squared leave-one-out errors, shape (n_alphas, n_targets)."""
-    total = np.zeros((len(alphas), spec.z.shape[1]))
-    for weight, _, residual in _loo_rows(spec, alphas, system, blocks):
-        total += np.einsum("i,iad,iad->ad", weight, residual, residual)
-    return total / system.sum_weights
+def _fitted(
+    factor: RidgeFactor, system: RidgeSystem, coef: np.ndarray, alpha: float, *rest: Any
+) -> ReadoutFit:
+    return ReadoutFit(coef, system.intercept(coef), float(alpha), factor, *rest)
 
 
-def _loo_rows(
-    spec: Spectrum, alphas: np.ndarray, system: _System, blocks: Blocks
-) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    r"""Replay the rows; yield weights, targets and leave-one-out residuals (rows, alphas, targets).
+def _warn_rank(spectrum: Spectrum, system: RidgeSystem, alpha: float) -> None:
+    """Warn where the data do not determine the coefficients and the penalty does not either."""
+    varying = int(np.count_nonzero(np.abs(system.xx).max(axis=0)))
+    if spectrum.rank < varying and np.sqrt(alpha) <= spectrum.cut:
+        _warn(
+            f"Ridge system is singular: rank {spectrum.rank} of {varying} (condition "
+            f"{spectrum.condition:.0e}). Minimum-norm solution used; set alpha > "
+            f"{spectrum.cut**2:.0e}."
+        )
+    elif spectrum.rank and EPS * spectrum.sigma[0] > 1e-2 * np.hypot(
+        spectrum.sigma[-1], np.sqrt(alpha)
+    ):
+        digits = max(0, int(-np.log10(EPS * spectrum.sigma[0] / spectrum.sigma[-1])))
+        _warn(
+            f"Condition estimate {spectrum.condition:.0e}; coefficients may be accurate to "
+            f"{digits} digits. Use alpha >= {(1e4 * EPS * spectrum.sigma[0]) ** 2:.0e}."
+        )
 
-    With :math:`u_i = \Sigma^{-1} V^\top s_i` and :math:`g = \alpha / (\sigma^2 + \alpha)`, the
-    residual of row i is :math:`q_i + \sum_k u_{ik} g_k z_k` and one minus its leverage
-    :math:`c_i + \sum_k u_{ik}^2 g_k`, where q and c are those of the least-squares fit. Both are
-    sums without cancellation for every penalty, also where the fit interpolates (q = c = 0).
-    """
-    p, rank = system.n_features, spec.rank
-    n_targets = spec.z.shape[1]
-    g = shrinkage(spec.sigma, effective_alphas(alphas, spec))
-    to_u = spec.V / spec.sigma
-    gz = (g[:, :, None] * spec.z[:, None, :]).reshape(rank, -1)
-    centre = system.mean if system.fit_intercept else -system.shift
-    u_centre = centre[:p] @ to_u
-    constant = 1.0 / system.sum_weights if system.fit_intercept else 0.0
-    interpolates = system.n_samples <= rank + int(system.fit_intercept)
 
-    def solve(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        weight = rows[:, 0].copy()
-        u = (rows[:, 1 : 1 + p] - system.shift[:p]) @ to_u - u_centre
-        y = rows[:, 1 + p :] - system.shift[p:] - centre[p:]
-        squares = u * u
-        if interpolates:
-            q, c = np.zeros_like(y), np.zeros(len(y))
-        else:
-            q = y - u @ spec.z
-            c = 1.0 - weight * (constant + squares.sum(axis=1))
-            fitted = c < 1e-11
-            q[fitted], c[fitted] = 0.0, 0.0
-        residual = q[:, None, :] + (u @ gz).reshape(len(y), len(alphas), n_targets)
-        free = c[:, None] + weight[:, None] * (squares @ g)
-        return weight, rows[:, 1 + p :].copy(), residual / free[:, :, None]
+def _share(lost: np.ndarray, squares: np.ndarray) -> float:
+    with np.errstate(divide="ignore"):
+        return float((lost / np.sqrt(squares)).max())
 
-    buffer = RowBuffer(p, n_targets)
-    for S, Y, weight in blocks():
-        for rows in buffer.push(S, Y, weight):
-            yield solve(rows)
-    if buffer.n_pending:
-        yield solve(buffer.pending())
+
+def _warn(message: str) -> None:
+    warnings.warn(message, IllConditionedWarning, stacklevel=4)
