@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from echocast._checks import check_number, check_option
+from echocast._checks import check_number
 
-from ._base import harvest, resolve_washout
+from ._base import harvest
 from ._esn_machine import ESNMachine, teacher_feedback
 from ._generate import generate, output_bound
 from ._regressor import FeatureRows, SequenceRegressor
@@ -16,8 +16,6 @@ from ._sequences import SequenceLayout
 from ._stream import ReservoirStream
 
 __all__ = ["ESNRegressor"]
-
-_STREAM_WASHOUT = 100  # what washout="auto" means in partial_fit, where the length is unknown
 
 
 class ESNRegressor(SequenceRegressor):
@@ -184,34 +182,17 @@ class ESNRegressor(SequenceRegressor):
     def _check_params(self):
         owner = type(self).__name__
         dtype = self._check_reservoir()
-        self._check_washout()
+        self._check_learning()
         check_number("noise", self.noise, owner, low=0, closed="left")
         check_number("feedback_scaling", self.feedback_scaling, owner)
-        check_option("solver", self.solver, owner, ("auto", "cholesky", "qr", "svd"))
-        check_option("target", self.target, owner, ("value", "increment"))
-        if self.target == "increment" and not self.include_input:
-            raise ValueError(
-                "target='increment' needs include_input=True, because X is added back."
-            )
         return dtype
 
     def _build(self, n_inputs, n_outputs, dtype):
-        self._fit_increments = self.target == "increment"
-        if self._fit_increments and n_inputs != n_outputs:
-            raise ValueError(
-                f"target='increment' needs y with the columns of X: y has {n_outputs}, "
-                f"X has {n_inputs}. Use target='value'."
-            )
+        self._fit_increments = self._learns_increments(n_inputs, n_outputs)
         rng = self._random()
         reservoir = self._build_reservoir(n_inputs, n_outputs, rng, dtype)
         self._fit_noise_seed = int(rng.randint(2**31 - 1))
         return ESNMachine(reservoir, include_input=bool(self.include_input))
-
-    def _washouts(self, layout, *, stream):
-        if not stream:
-            return resolve_washout(self.washout, layout, type(self).__name__)
-        washout = _STREAM_WASHOUT if isinstance(self.washout, str) else self.washout
-        return np.full(layout.n_sequences, washout)
 
     def _with_persistence(self, coef):
         coef = coef.copy()

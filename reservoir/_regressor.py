@@ -17,16 +17,15 @@ from sklearn.exceptions import NotFittedError
 from sklearn.metrics import r2_score
 from sklearn.utils.validation import check_is_fitted
 
-from echocast._checks import check_number, check_option
-from echocast.exceptions import ForecastDivergedError
+from echocast._checks import check_option
 
-from ._base import BaseReservoir, _dtype_name, _given_states, transactional
-from ._generate import warn_if_diverging
+from ._base import BaseReservoir, _dtype_name, _given_states, resolve_washout, transactional
+from ._run_on import run_on
 from ._sequences import SequenceLayout, read_rows, read_targets, read_weights
 
 __all__ = ["FeatureRows", "FitData", "Machine", "SequenceRegressor"]
 
-_CHECK_EVERY = 100  # steps of a closed loop between two looks for infinite outputs
+_STREAM_WASHOUT = 100  # what washout="auto" means in partial_fit, where the length is unknown
 
 
 class Machine(Protocol):
@@ -52,7 +51,10 @@ class Machine(Protocol):
         """
 
     def stepper(self, state: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
-        """A function that takes one row after the other and returns its features."""
+        """A function that takes one row after the other and returns its features.
+
+        They are the only row of an array, which the next call may overwrite.
+        """
 
 
 @dataclass(frozen=True)
@@ -377,7 +379,7 @@ class SequenceRegressor(
             If an output leaves the range of the training targets by more than ten spans.
         """
         self._check_solved()
-        return _generate(self, n_steps, warmup, initial_state)
+        return run_on(self, n_steps, warmup=warmup, initial_state=initial_state)
 
     @property
     def _n_features_out(self):
@@ -417,7 +419,7 @@ class SequenceRegressor(
             out[first : first + len(features)] = features[:, : out.shape[1]]
 
     def _read_out(self, features):
-        """Outputs of rows of features, or of the features of one step."""
+        """Outputs (n_rows, n_targets) of rows of features."""
         return features @ self.coef_.T + self.intercept_
 
     def __sklearn_tags__(self):
@@ -431,6 +433,25 @@ class SequenceRegressor(
         check_option("dtype", name, type(self).__name__, ("float32", "float64"))
         return np.dtype(name)
 
+    def _check_learning(self) -> None:
+        """Check what the readout of a reservoir learns from: `washout`, `solver`, `target`."""
+        owner = type(self).__name__
+        self._check_washout()
+        check_option("solver", self.solver, owner, ("auto", "cholesky", "qr", "svd"))
+        check_option("target", self.target, owner, ("value", "increment"))
+        if self.target == "increment" and not self.include_input:
+            raise ValueError(
+                "target='increment' needs include_input=True, because X is added back."
+            )
+
+    def _learns_increments(self, n_inputs: int, n_outputs: int) -> bool:
+        if self.target == "increment" and n_inputs != n_outputs:
+            raise ValueError(
+                f"target='increment' needs y with the columns of X: y has {n_outputs}, "
+                f"X has {n_inputs}. Use target='value'."
+            )
+        return self.target == "increment"
+
     # ------------------------------------------------------- hooks of final classes
 
     def _check_params(self) -> np.dtype:
@@ -443,72 +464,11 @@ class SequenceRegressor(
 
     def _washouts(self, layout: SequenceLayout, *, stream: bool) -> np.ndarray:
         """Rows left out of training at the start of each sequence."""
-        raise NotImplementedError
+        if not stream:
+            return resolve_washout(self.washout, layout, type(self).__name__)
+        washout = _STREAM_WASHOUT if isinstance(self.washout, str) else self.washout
+        return np.full(layout.n_sequences, washout)
 
     def _with_persistence(self, coef: np.ndarray) -> np.ndarray:
         """A copy of `coef` whose outputs have X added."""
         raise NotImplementedError
-
-
-def _generate(model, n_steps, warmup, initial_state):
-    owner = type(model).__name__
-    check_number("n_steps", n_steps, owner, low=1, closed="left", integer=True)
-    if model._fit_n_targets != model.n_features_in_:
-        raise ValueError(
-            f"`generate` feeds outputs back as inputs, but the model has {model._fit_n_targets} "
-            f"target(s) and {model.n_features_in_} feature(s). Fit with X = u[:-1], y = u[1:]."
-        )
-    outputs = np.empty((n_steps, model._fit_n_targets), dtype=model._fit_reservoir.dtype)
-    done = 0
-    if warmup is None:
-        state, output = _end_of_fit(model, initial_state)
-    else:
-        state, output = _warm(model, warmup, initial_state)
-        outputs[0], done = output, 1
-    _close_loop(model, state, output, outputs, done)
-    warn_if_diverging(outputs, model._fit_range)
-    return outputs
-
-
-def _end_of_fit(model, initial_state):
-    """State and last output from which the loop starts without warm-up."""
-    machine = model._fit_reservoir
-    single = SequenceLayout("rows", np.zeros(2, dtype=np.int64))
-    if model._fit_form == "rows":
-        state, output = model.state_, model.last_output_
-    elif initial_state is None:
-        raise ValueError(
-            f"The model was fitted on several sequences ('{model._fit_form}'): pass `warmup` "
-            "or `initial_state` to say which one to continue."
-        )
-    else:
-        output = np.zeros(model._fit_n_targets, dtype=machine.dtype)
-    if initial_state is not None:
-        state = _given_states(initial_state, single, (1, *machine.state_shape), machine.dtype)[0]
-    return state, output
-
-
-def _warm(model, warmup, initial_state):
-    """Run over the warm-up rows; return the state and the output after the last of them."""
-    rows, layout = read_rows(model, warmup, reset=False, dtype=model._fit_reservoir.dtype)
-    if layout.form != "rows":
-        raise ValueError("`warmup` must be one sequence: a 2-D array or frame.")
-    states = model._start_states(rows, layout, initial_state)
-    for _, _, features, last in model._fit_reservoir.blocks(rows, layout, states):
-        state, feature_row = last.copy(), features[-1:].copy()
-    return state, model._read_out(feature_row)[0]
-
-
-def _close_loop(model, state, output, outputs, done):
-    """Fill `outputs` from row `done` on; Python has control between any two steps."""
-    step = model._fit_reservoir.stepper(state)
-    with np.errstate(all="ignore"):  # an overflow is found and reported below
-        for start in range(done, len(outputs), _CHECK_EVERY):
-            stop = min(start + _CHECK_EVERY, len(outputs))
-            for t in range(start, stop):
-                output = model._read_out(step(output))
-                outputs[t] = output
-            finite = np.isfinite(outputs[start:stop]).all(axis=1)
-            if not finite.all():
-                bad = start + int(np.argmin(finite))
-                raise ForecastDivergedError(bad, np.abs(outputs[:bad]).max(initial=0.0))
