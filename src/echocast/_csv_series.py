@@ -222,7 +222,7 @@ def _to_numbers(part: TextTable, name: str, decimal: str | None, notes: list[str
     elif decimal == ".":
         filled = filled.str.replace(",", "", regex=False)
     numbers = np.full(len(cells), np.nan)
-    numbers[~is_missing] = pd.to_numeric(filled, errors="coerce").to_numpy(dtype=float)
+    numbers[~is_missing] = [_to_float(cell) for cell in filled]
     bad = ~is_missing & ~np.isfinite(numbers)
     if bad.any():
         row = int(np.argmax(bad))
@@ -231,6 +231,14 @@ def _to_numbers(part: TextTable, name: str, decimal: str | None, notes: list[str
             "finite number"
         )
     return numbers
+
+
+def _to_float(cell: str) -> float:
+    """Return the nearest float, which pandas' own parser misses by a bit in some versions."""
+    try:
+        return np.nan if "_" in cell else float(cell)
+    except ValueError:
+        return np.nan
 
 
 def _decimal_mark(filled: pd.Series, commas: pd.Series, name: str) -> str:
