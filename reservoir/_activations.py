@@ -8,7 +8,7 @@ import numpy as np
 
 from echocast._checks import refuse
 
-__all__ = ["activations", "register_activation", "resolve_activation"]
+__all__ = ["activations", "elementwise", "register_activation", "resolve_activation"]
 
 
 def _sigmoid(z):
@@ -80,3 +80,9 @@ def resolve_activation(activation: str | Callable) -> tuple[int, Callable | None
         return -1, _USERS[activation]
     names = ", ".join(repr(name) for name in activations())
     raise ValueError(f"`activation` must be callable or one of {names}, got {activation!r}.")
+
+
+def elementwise(activation: str | Callable) -> Callable:
+    """The activation as a function of arrays, for code outside of the kernels."""
+    code, function = resolve_activation(activation)
+    return list(_COMPILED.values())[code] if function is None else function

@@ -67,8 +67,20 @@ def closed_loop(
     y = np.array(y0, dtype=res.dtype)
     out = np.empty((n_steps, y.shape[0]), dtype=res.dtype)
     extra = [np.asarray(a) for a in (const, innovations) if a is not None]
-    weights = _loop_weights(res, coef_state, coef_output, loop_in)
-    _run(res, weights, np.asarray(offset), drive, extra, x, y, out)
+    parts = np.asarray(loop_in).T, coef_state, coef_output
+    weights = tuple(frozen(part, res.dtype) for part in parts)
+    work, buffers = np.empty_like(x), scratch(res)
+
+    def run(base, shift, rows):
+        if res.function is not None:
+            loop_custom(res.plan, res.function, res.leak, base, *weights, shift, x, y, rows)
+            return
+        from ._kernels_closed import loop
+
+        arrays = res.plan.arrays
+        loop(arrays, res.code, res.leak, base, *weights, shift, x, y, rows, work, buffers)
+
+    _run_blocks(res, run, np.asarray(offset), drive, extra, out)
     return out, x
 
 
@@ -109,35 +121,62 @@ def closed_loop_batch(
     """
     x = np.array(x0, dtype=res.dtype)
     y = np.array(y0, dtype=res.dtype)
-    n_paths = x.shape[1]
-    out = np.empty((n_steps, y.shape[0], n_paths), dtype=res.dtype)
+    n_outputs, n_paths = y.shape
+    out = np.empty((n_steps, n_outputs, n_paths), dtype=res.dtype)
     extra = [np.asarray(a) for a in (const, innovations) if a is not None]
     extra = [a if a.ndim == 3 else a[:, :, None] for a in extra]
-    weights = _loop_weights(res, coef_state, coef_output, loop_in)
     offset = np.asarray(offset)[:, None]
+    readout = frozen(np.concatenate([coef_state, coef_output], axis=1), res.dtype)
+    loop_in = frozen(loop_in, res.dtype)
+    weights = _joint(res, loop_in)
     for left in range(0, n_paths, _TILE):
-        tile = slice(left, min(left + _TILE, n_paths))
+        tile = slice(left, left + _TILE)
         parts = [a if a.shape[2] == 1 else a[:, :, tile] for a in extra]
-        xt, yt = np.ascontiguousarray(x[:, tile]), np.ascontiguousarray(y[:, tile])
-        ot = np.empty((n_steps, y.shape[0], xt.shape[1]), dtype=res.dtype)
-        _run(res, weights, offset, drive, parts, xt, yt, ot)
-        x[:, tile], out[:, :, tile] = xt, ot
+        xy = np.concatenate([x[:, tile], y[:, tile]])
+        rows = np.empty((n_steps, n_outputs, xy.shape[1]), dtype=res.dtype)
+        _run_tile(res, loop_in, weights, readout, offset, drive, parts, xy, rows)
+        x[:, tile], out[:, :, tile] = xy[: res.n_units], rows
     return out, x
 
 
-def _loop_weights(res, coef_state, coef_output, loop_in):
+def _run_tile(res, loop_in, weights, readout, offset, drive, extra, xy, out):
+    """Fill `out` for paths that run side by side; `xy` ends as the last states and outputs."""
+    n_units = res.n_units
+    work = np.empty((n_units, xy.shape[1]), dtype=res.dtype)
+    buffers = work, scratch(res), np.empty_like(work)
+
+    def run(base, shift, rows):
+        if res.function is not None:
+            parts = loop_in.T, readout[:, :n_units], readout[:, n_units:]
+            leak, x, y = res.leak[:, None], xy[:n_units], xy[n_units:]
+            loop_custom(res.plan, res.function, leak, base, *parts, shift, x, y, rows)
+            return
+        from ._kernels_closed import loop_batch
+
+        loop_batch(weights, res.code, res.leak, base, readout, shift, xy, rows, *buffers)
+
+    _run_blocks(res, run, offset, drive, extra, out)
+
+
+def _joint(res, loop_in):
+    """Return [W, loop_in] as arrays of the layout that kernels of many paths read."""
+    n_units, n_outputs = loop_in.shape
+    if res.plan.layout == "dense":
+        return (frozen(np.concatenate([res.plan.arrays[0], loop_in], axis=1), res.dtype),)
+    indptr, indices, data = res.plan.rowwise
+    ends = np.repeat(indptr[1:], n_outputs)
+    columns = np.tile(np.arange(n_units, n_units + n_outputs), n_units)
     return (
-        frozen(np.asarray(loop_in).T, res.dtype),
-        frozen(coef_state, res.dtype),
-        frozen(coef_output, res.dtype),
+        frozen(indptr + n_outputs * np.arange(n_units + 1), np.int64),
+        frozen(np.insert(indices, ends, columns), np.uint32),
+        frozen(np.insert(data, ends, np.ravel(loop_in)), res.dtype),
     )
 
 
-def _run(res, weights, offset, drive, extra, x, y, out):
-    """Fill `out` block by block; `x` and `y` end as the last state and output."""
+def _run_blocks(res, run, offset, drive, extra, out):
+    """Call run(base, shift, rows of out) for blocks short enough to be interrupted between."""
     n_steps = out.shape[0]
-    n_rows = block_rows(res, 1 if x.ndim == 1 else x.shape[1], BLOCK_BYTES)
-    work = np.empty_like(x)
+    n_rows = block_rows(res, 1 if out.ndim == 2 else out.shape[2], BLOCK_BYTES)
     for start in range(0, n_steps, n_rows):
         stop = min(start + n_rows, n_steps)
         base = res.b[None, :].copy()
@@ -148,24 +187,8 @@ def _run(res, weights, offset, drive, extra, x, y, out):
         shift[:] = offset
         for part in extra:
             shift += part[start:stop].astype(res.dtype, copy=False)
-        _run_block(res, base, weights, shift, x, y, work, out[start:stop])
+        run(base, shift, out[start:stop])
         _refuse_divergence(out, start, stop)
-
-
-def _run_block(res, base, weights, shift, x, y, work, out):
-    if res.function is not None:
-        leak = res.leak if x.ndim == 1 else res.leak[:, None]
-        loop_custom(res.plan, res.function, leak, base, *weights, shift, x, y, out)
-        return
-    from ._kernels_closed import loop, loop_batch
-
-    buffers = work, scratch(res)
-    if x.ndim == 1:
-        loop(res.plan.arrays, res.code, res.leak, base, *weights, shift, x, y, out, *buffers)
-    else:
-        spare = np.empty_like(work)
-        parts = base, *weights, shift, x, y, out, *buffers, spare
-        loop_batch(res.plan.rowwise, res.code, res.leak, *parts)
 
 
 def _refuse_divergence(out, start, stop):

@@ -31,7 +31,7 @@ __all__ = [
     "state_blocks",
 ]
 
-_BATCH_BYTES = 2**24
+_BATCH_BYTES = 2**23
 _BATCH_WIDTH = 32
 # Fewer sequences than this are faster one by one.
 _SMALLEST_BATCH = 4
@@ -158,25 +158,28 @@ def iter_sequences(
     states : ndarray of shape (n_rows, n_units)
         A view that the next block overwrites; the caller may change it.
     """
-    parts = None if feedback is None else list(feedback)
+    memory, copy = _batch_memory(res), np.empty((0, res.n_units), dtype=res.dtype)
     for group in _groups([len(X) for X in sequences], batched=not noise):
         if len(group) == 1:
             i = group[0]
             x = None if initial_states is None else initial_states[i]
-            f = None if parts is None else parts[i]
+            f = None if feedback is None else feedback[i]
             blocks = state_blocks(res, sequences[i], x, feedback=f, noise=noise, rng=rng)
             for start, block in blocks:
                 yield i, start, block
             continue
-        for start, active, block in _batch_blocks(res, sequences, group, initial_states, parts):
-            for column, i in enumerate(group):
-                n_rows = int(np.searchsorted(-active, -column, side="left"))
-                if n_rows:
-                    yield i, start, np.ascontiguousarray(block[:n_rows, :, column])
+        given = sequences, initial_states, feedback
+        for start, alive, block in _batch_blocks(res, group, *given, memory):
+            if copy.shape[0] < block.shape[0]:
+                copy = np.empty(block.shape[:2], dtype=res.dtype)
+            for column, i in enumerate(group[: alive[0]]):
+                states = copy[: np.count_nonzero(alive > column)]
+                states[:] = block[: len(states), :, column]
+                yield i, start, states
 
 
 def reduce_sequences(
-    res: Reservoir, sequences: Sequence, *, washout: int = 0
+    res: Reservoir, sequences: Sequence, *, washout=0
 ) -> tuple[np.ndarray, np.ndarray]:
     """Drive many sequences from the zero state and keep two summaries of each.
 
@@ -184,7 +187,7 @@ def reduce_sequences(
     ----------
     res : Reservoir
     sequences : sequence of ndarray of shape (n_steps_i, n_inputs)
-    washout : int, default=0
+    washout : int or ndarray of shape (n_sequences,), default=0
         Rows at the start of each sequence that do not count in the mean.
 
     Returns
@@ -195,12 +198,26 @@ def reduce_sequences(
         Mean state after the washout; zero where no row is left.
     """
     lengths = np.array([len(X) for X in sequences], dtype=np.int64)
+    skip = np.broadcast_to(np.asarray(washout), lengths.shape)
     last = np.zeros((lengths.size, res.n_units), dtype=res.dtype)
-    mean = np.zeros((lengths.size, res.n_units), dtype=res.dtype)
-    for i, start, block in iter_sequences(res, sequences):
-        last[i] = block[-1]
-        mean[i] += block[max(0, washout - start) :].sum(axis=0)
-    mean /= np.maximum(lengths - washout, 1).astype(res.dtype)[:, None]
+    mean = np.zeros_like(last)
+    memory = _batch_memory(res)
+    for group in _groups(lengths.tolist(), batched=True):
+        if len(group) == 1:
+            i = group[0]
+            for start, block in state_blocks(res, sequences[i]):
+                last[i] = block[-1]
+                mean[i] += block[max(0, skip[i] - start) :].sum(axis=0)
+            continue
+        total = np.zeros((res.n_units, len(group)), dtype=res.dtype)
+        for start, alive, block in _batch_blocks(res, group, sequences, None, None, memory):
+            for t, width in enumerate(alive):
+                counts = skip[group[:width]] <= start + t
+                total[:, :width] += np.where(counts, block[t, :, :width], 0)
+                ended = np.flatnonzero(lengths[group[:width]] == start + t + 1)
+                last[np.take(group, ended)] = block[t, :, ended]
+        mean[group] = total.T
+    mean /= np.maximum(lengths - skip, 1).astype(res.dtype)[:, None]
     return last, mean
 
 
@@ -238,8 +255,17 @@ def _groups(lengths, *, batched):
     return [g for g in groups if len(g) >= _SMALLEST_BATCH] + small
 
 
-def _batch_blocks(res, sequences, group, initial_states, feedback):
-    """Yield (start, active (n_rows,), states (n_rows, n_units, n_sequences)) of one group."""
+def _batch_memory(res):
+    """Memory for the states of any group; only what is used of it is ever touched."""
+    n_entries = max(_BATCH_BYTES // res.dtype.itemsize, res.n_units * _BATCH_WIDTH)
+    return np.empty(n_entries, dtype=res.dtype)
+
+
+def _batch_blocks(res, group, sequences, initial_states, feedback, memory):
+    """Yield (start, alive, states (n_rows, n_units, n_sequences)) of one group, longest first.
+
+    At row t the first ``alive[t]`` columns are states; the others belong to ended sequences.
+    """
     checked = [
         check_rows(res, sequences[i], None if feedback is None else feedback[i]) for i in group
     ]
@@ -251,11 +277,12 @@ def _batch_blocks(res, sequences, group, initial_states, feedback):
     n_rows = max(1, min(n_steps, block_rows(res, width, _BATCH_BYTES)))
     weights = np.ascontiguousarray(res.projection.T)
     inputs = np.empty((n_rows, weights.shape[1], width), dtype=res.dtype)
-    buffer = np.empty((n_rows, res.n_units, width), dtype=res.dtype)
+    shape = n_rows, res.n_units, width
+    buffer = memory[: n_rows * res.n_units * width].reshape(shape)
     alive = (np.arange(n_steps)[:, None] < lengths).sum(axis=1)
     for start in range(0, n_steps, n_rows):
         stop = min(start + n_rows, n_steps)
-        u, block, active = inputs[: stop - start], buffer[: stop - start], alive[start:stop]
+        u, block = inputs[: stop - start], buffer[: stop - start]
         u[:] = 0
         for column, (X, f) in enumerate(checked):
             rows = X[start:stop]
@@ -263,7 +290,7 @@ def _batch_blocks(res, sequences, group, initial_states, feedback):
         np.matmul(weights, u, out=block)
         _drive_batch(res, x, block)
         x = block[-1].copy()
-        yield start, active, block
+        yield start, alive[start:stop], block
 
 
 def _drive_batch(res, x, block):

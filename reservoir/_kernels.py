@@ -81,8 +81,9 @@ def _add_shift(weights, x, out, scratch):
     offsets, values = weights
     twice = scratch[3]
     n, width = out.shape[0], values.shape[0]
-    twice[:n] = x
-    twice[n:] = x
+    for i in range(n):
+        twice[i] = x[i]
+        twice[n + i] = x[i]
     whole = width - width % 4
     for k in range(0, whole, 4):
         x0, x1 = twice[offsets[k] :][:n], twice[offsets[k + 1] :][:n]

@@ -8,7 +8,7 @@ from numba.extending import overload
 from echocast._jit import CONTRACT, kernel
 from echocast.reservoir._kernels import activate
 
-__all__ = ["add_products", "drive_batch", "unpack"]
+__all__ = ["add_products", "drive_batch"]
 
 _OPTIONS = {"fastmath": set(CONTRACT), "error_model": "numpy"}
 
@@ -71,14 +71,3 @@ def drive_batch(weights, code, leak, x, block, scratch, spare):
             for m in range(row.shape[0]):
                 row[m] = keep * before[m] + share * row[m]
         x = states
-
-
-@kernel
-def unpack(block, out):
-    """Copy (n_steps, n_units, n_sequences) to (n_sequences, n_steps, n_units)."""
-    n_steps, n_units, n_sequences = block.shape
-    for t in range(n_steps):
-        for m in range(n_sequences):
-            row, states = out[m, t], block[t, :, m]
-            for i in range(n_units):
-                row[i] = states[i]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from echocast._jit import SUMS, kernel
 from echocast.reservoir._kernels import activate, add_product
 from echocast.reservoir._kernels_batch import add_products
@@ -18,13 +20,6 @@ def _dot(a, b):
 
 
 @kernel
-def _add_scaled(factor, vector, out):
-    """Add ``factor * vector`` to `out`."""
-    for m in range(out.shape[0]):
-        out[m] += factor * vector[m]
-
-
-@kernel
 def loop(
     weights, code, leak, base, loop_in, coef_state, coef_output, shift, x, y, out, work, scratch
 ):
@@ -36,7 +31,9 @@ def loop(
     n_outputs, n_units = coef_state.shape
     one = leak.dtype.type(1)
     for t in range(out.shape[0]):
-        work[:] = base[t if base.shape[0] > 1 else 0]
+        outer = base[t if base.shape[0] > 1 else 0]
+        for i in range(n_units):
+            work[i] = outer[i]
         for d in range(n_outputs):
             column, value = loop_in[d], y[d]
             for i in range(n_units):
@@ -47,51 +44,35 @@ def loop(
             x[i] = (one - leak[i]) * x[i] + leak[i] * work[i]
         for d in range(n_outputs):
             out[t, d] = shift[t, d] + _dot(coef_state[d], x) + _dot(coef_output[d], y)
-        y[:] = out[t]
+        for d in range(n_outputs):
+            y[d] = out[t, d]
 
 
 @kernel
-def loop_batch(
-    weights,
-    code,
-    leak,
-    base,
-    loop_in,
-    coef_state,
-    coef_output,
-    shift,
-    x,
-    y,
-    out,
-    work,
-    scratch,
-    spare,
-):
-    """Run many paths: `x`, `work` and `spare` (n_units, n_paths), `y` (n_outputs, n_paths).
+def loop_batch(weights, code, leak, base, coef, shift, xy, out, work, scratch, spare):
+    """Run many paths; `xy` (n_units + n_outputs, n_paths) holds states above outputs.
 
-    `shift` and `out` are (n_steps, n_outputs, n_paths); the rest is as in `loop`.
+    `weights` are [W, loop_in] and `coef` is [coef_state, coef_output], so that one product does
+    for states and outputs; `shift` and `out` are (n_steps, n_outputs, n_paths), `work` and
+    `spare` (n_units, n_paths). `base` is as in `loop`.
     """
-    n_outputs, n_units = coef_state.shape
+    n_units, n_paths = work.shape
     one = leak.dtype.type(1)
     for t in range(out.shape[0]):
         outer = base[t if base.shape[0] > 1 else 0]
         for i in range(n_units):
-            row = work[i]
-            row[:] = outer[i]
-            for d in range(n_outputs):
-                _add_scaled(loop_in[d, i], y[d], row)
-        add_products(weights, x, work, spare)
+            for m in range(n_paths):
+                work[i, m] = outer[i]
+        add_products(weights, xy, work, spare)
         activate(code, work.reshape(-1), scratch)
-        output = out[t]
-        output[:] = shift[t]
-        for d in range(n_outputs):
-            for e in range(n_outputs):
-                _add_scaled(coef_output[d, e], y[e], output[d])
         for i in range(n_units):
-            row, state = work[i], x[i]
+            row, state = work[i], xy[i]
             keep, share = one - leak[i], leak[i]
-            for m in range(row.shape[0]):
+            for m in range(n_paths):
                 state[m] = keep * state[m] + share * row[m]
-            for d in range(n_outputs):
-                _add_scaled(coef_state[d, i], state, output[d])
-        y[:] = output
+        output = out[t]
+        np.dot(coef, xy, output)
+        for d in range(output.shape[0]):
+            for m in range(n_paths):
+                output[d, m] += shift[t, d, m]
+                xy[n_units + d, m] = output[d, m]

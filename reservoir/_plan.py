@@ -11,7 +11,7 @@ from scipy import sparse
 __all__ = ["RecurrentPlan", "frozen", "recurrent_plan"]
 
 # A dense product streams whole rows, so it wins long before every entry is filled.
-_DENSE_SHARE = 0.2
+_DENSE_SHARE = 0.25
 # Contiguous loads cost about a quarter of gathers: diagonals may be this much emptier.
 _SHIFT_FILL = 0.25
 # Rows may be padded by this much to become equally long.

@@ -92,8 +92,10 @@ def cache_folder() -> Path | None:
     chosen = os.environ.get("NUMBA_CACHE_DIR")
     try:
         base = Path(chosen) if chosen else _user_cache()
+        base.mkdir(parents=True, exist_ok=True)
         folder = base / "echocast" / f"kernels-{source_digest()[:16]}"
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for private in (folder.parent, folder):
+            private.mkdir(mode=0o700, exist_ok=True)
         if not (_is_safe(folder) and _is_safe(folder.parent)):
             _log.warning("%s is not private to this user; kernels are compiled in memory", folder)
             return None
