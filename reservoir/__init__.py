@@ -5,7 +5,17 @@ if not __name__.startswith("echocast."):
         "`reservoir` is `echocast.reservoir`; the checkout root should not be on sys.path"
     )
 
+from ._classifier import ESNClassifier
 from ._esn import ESNRegressor
+from ._sequence_tools import SequenceScaler, sequence_scorer
 from ._stream import ReservoirStream
+from ._transformer import ReservoirTransformer
 
-__all__ = ["ESNRegressor", "ReservoirStream"]
+__all__ = [
+    "ESNClassifier",
+    "ESNRegressor",
+    "ReservoirStream",
+    "ReservoirTransformer",
+    "SequenceScaler",
+    "sequence_scorer",
+]

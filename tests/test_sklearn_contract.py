@@ -23,13 +23,17 @@ WEIGHTED_TIME_ROWS = {**TIME_ROWS, "check_sample_weight_equivalence_on_dense_dat
 
 # estimator -> (expected failures, least number of checks that must be collected)
 CASES = {
+    "ESNClassifier": ({}, 61),
     "ESNRegressor": (WEIGHTED_TIME_ROWS, 60),
+    "ReservoirTransformer": (TIME_ROWS, 47),
+    "SequenceScaler": ({}, 45),
 }
 
 
 def instances():
+    made = [getattr(reservoir, name)() for name in CASES]
     small = {"n_units": 20, "random_state": 0}
-    return [getattr(reservoir, name)(**small) for name in CASES]
+    return [m.set_params(**{k: v for k, v in small.items() if k in m.get_params()}) for m in made]
 
 
 @parametrize_with_checks(
