@@ -4,3 +4,38 @@ if not __name__.startswith("echocast."):
     raise ImportError(
         "`datasets` is `echocast.datasets`; the checkout root should not be on sys.path"
     )
+
+from ._bundled import load_co2, load_el_nino, load_sunspots
+from ._delays import mackey_glass
+from ._flows import double_scroll, lorenz63, lorenz96, rossler
+from ._maps import henon, ikeda, logistic_map
+from ._tables import from_wide, read_long_csv, to_long
+from ._tasks import (
+    channel_equalization,
+    memory_task,
+    multiple_superimposed_oscillators,
+    narma,
+)
+from ._waves import kuramoto_sivashinsky
+
+__all__ = [
+    "channel_equalization",
+    "double_scroll",
+    "from_wide",
+    "henon",
+    "ikeda",
+    "kuramoto_sivashinsky",
+    "load_co2",
+    "load_el_nino",
+    "load_sunspots",
+    "logistic_map",
+    "lorenz63",
+    "lorenz96",
+    "mackey_glass",
+    "memory_task",
+    "multiple_superimposed_oscillators",
+    "narma",
+    "read_long_csv",
+    "rossler",
+    "to_long",
+]
