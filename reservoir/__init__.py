@@ -8,6 +8,7 @@ if not __name__.startswith("echocast."):
 from ._classifier import ESNClassifier
 from ._esn import ESNRegressor
 from ._sequence_tools import SequenceScaler, sequence_scorer
+from ._simulate import continue_fit, leave_one_out_errors, simulate_paths
 from ._stream import ReservoirStream
 from ._transformer import ReservoirTransformer
 
@@ -17,5 +18,8 @@ __all__ = [
     "ReservoirStream",
     "ReservoirTransformer",
     "SequenceScaler",
+    "continue_fit",
+    "leave_one_out_errors",
     "sequence_scorer",
+    "simulate_paths",
 ]

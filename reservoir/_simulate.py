@@ -1,0 +1,253 @@
+"""Many closed-loop paths of a fitted network with lagged outputs and known inputs.
+
+Uses only what a fitted `ESNRegressor` shows (weights, readout, state), and NumPy: a path takes
+some dozens of steps, so a step costs a few matrix products over all paths.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from scipy.linalg import qr, solve_triangular
+
+from echocast.exceptions import ForecastDivergedError
+
+from ._activations import elementwise
+
+__all__ = ["continue_fit", "leave_one_out_errors", "simulate_paths"]
+
+_CHUNK = 4096  # rows of states held at a time
+_LEAST_FREEDOM = 1e-3  # a row that the readout interpolates would otherwise divide by zero
+
+
+def simulate_paths(
+    esn: Any,
+    n_steps: int,
+    *,
+    history: np.ndarray,
+    lags: Sequence[int] = (1,),
+    state: np.ndarray | None = None,
+    X: np.ndarray | None = None,
+    innovations: np.ndarray | None = None,
+    bounds: tuple[np.ndarray, np.ndarray] | None = None,
+) -> np.ndarray:
+    """Let several paths of a fitted network run on their own outputs.
+
+    The network must have been fitted on rows that hold, for each of `lags` in turn, all targets
+    that many steps before the row's own target, followed by the columns known beforehand.
+
+    Parameters
+    ----------
+    esn : ESNRegressor
+        Fitted, without output feedback; not changed.
+    n_steps : int
+        Length of the paths.
+    history : ndarray of shape (n_past, n_targets) or (n_past, n_targets, n_paths)
+        Targets before the first step, oldest first; at least ``max(lags)`` rows.
+    lags : sequence of int, default=(1,)
+        Steps back; 1 is the target just before.
+    state : ndarray of shape (n_units,) or (n_units, n_paths), optional
+        State before the first step; the one that fit ended in by default.
+    X : ndarray of shape (n_steps, n_known) or (n_steps, n_known, n_paths), optional
+        Columns known beforehand: row t belongs to step t.
+    innovations : ndarray of shape (n_steps, n_targets, n_paths), optional
+        Added to each output before it is fed back, such as drawn residuals.
+    bounds : tuple of two ndarrays of shape (n_targets,), optional
+        Outputs are cut off below and above at these values before they are fed back.
+
+    Returns
+    -------
+    ndarray of shape (n_steps, n_targets, n_paths)
+
+    Raises
+    ------
+    ValueError
+        If shapes do not fit the model.
+    ForecastDivergedError
+        If an output becomes infinite or NaN.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from echocast.reservoir import ESNRegressor, simulate_paths
+    >>> u = np.sin(0.2 * np.arange(500))[:, None]
+    >>> esn = ESNRegressor(n_units=50, random_state=0).fit(u[:-1], u[1:])
+    >>> paths = simulate_paths(esn, 20, history=u)
+    >>> paths.shape
+    (20, 1, 1)
+    >>> bool(np.allclose(paths[:, :, 0], esn.generate(20)))
+    True
+    """
+    if esn.W_fb_ is not None:
+        raise ValueError("`simulate_paths` feeds outputs back itself; use feedback_scaling=0.")
+    past, known, x = _read_start(esn, n_steps, history, lags, state, X, innovations)
+    W, leak = esn.W_, np.broadcast_to(np.asarray(esn.leak_rate), (esn.n_units,))[:, None]
+    function = elementwise(esn.activation)
+    to_output, direct = esn.coef_[:, : esn.n_units], esn.coef_[:, esn.n_units :]
+    bias, offset = esn.b_[:, None], esn.intercept_[:, None]
+    n_past, n_targets, n_paths = past.shape
+    window = np.concatenate([past, np.empty((n_steps, n_targets, n_paths))])
+    for t in range(n_steps):
+        inputs = np.concatenate([window[n_past + t - lag] for lag in lags] + [known[t]])
+        with np.errstate(over="ignore", invalid="ignore"):  # looked for below
+            x = (1 - leak) * x + leak * function(W @ x + esn.W_in_ @ inputs + bias)
+            y = to_output @ x + offset
+            if esn.include_input:
+                y = y + direct @ inputs
+        if innovations is not None:
+            y = y + innovations[t]
+        if bounds is not None:
+            y = np.clip(y, bounds[0][:, None], bounds[1][:, None])
+        if not np.isfinite(y).all():
+            raise ForecastDivergedError(t, np.abs(window[: n_past + t]).max(initial=0.0))
+        window[n_past + t] = y
+    return window[n_past:]
+
+
+def _read_start(esn, n_steps, history, lags, state, X, innovations):
+    """History (n_past, D, M), known inputs (n_steps, K, M) and states (N, M) of all paths."""
+    past = np.asarray(history, dtype=np.float64)
+    past = past[:, :, None] if past.ndim == 2 else past
+    x = np.asarray(esn.state_ if state is None else state, dtype=np.float64)
+    x = x[:, None] if x.ndim == 1 else x
+    known = np.empty((n_steps, 0, 1)) if X is None else np.asarray(X, dtype=np.float64)
+    known = known[:, :, None] if known.ndim == 2 else known
+    n_targets = len(esn.coef_)
+    widths = {past.shape[2], x.shape[1], known.shape[2]}
+    if innovations is not None:
+        widths.add(np.shape(innovations)[2])
+    n_paths = max(widths)
+    if not widths <= {1, n_paths}:
+        raise ValueError(f"The numbers of paths differ: {sorted(widths)}.")
+    if past.shape[1] != n_targets or len(past) < max(lags):
+        raise ValueError(
+            f"`history` must have {n_targets} columns and at least {max(lags)} rows, got "
+            f"{past.shape[:2]}."
+        )
+    n_inputs = len(lags) * n_targets + known.shape[1]
+    if n_inputs != esn.n_features_in_ or len(known) != n_steps:
+        raise ValueError(
+            f"Lags and known columns make {n_inputs} inputs over {len(known)} steps; the model "
+            f"takes {esn.n_features_in_}, over {n_steps} steps."
+        )
+    wide = [np.broadcast_to(a, (*a.shape[:-1], n_paths)) for a in (past, known, x)]
+    return wide[0], wide[1], wide[2]
+
+
+def continue_fit(esn: Any, X: np.ndarray, y: np.ndarray, *, state: np.ndarray) -> Any:
+    """A copy that has learnt more rows, with the reservoir in a given state before the first.
+
+    Parameters
+    ----------
+    esn : ESNRegressor
+        Fitted on one sequence; not changed.
+    X : ndarray of shape (n_steps, n_features)
+    y : ndarray of shape (n_steps, n_targets)
+    state : ndarray of shape (n_units,)
+        State before the first row; ``esn.state_`` continues where the fit ended.
+
+    Returns
+    -------
+    ESNRegressor
+        As ``esn.partial_fit(X, y)`` would leave it, if `state` is where the fit ended.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from echocast.reservoir import ESNRegressor, continue_fit
+    >>> u = np.sin(0.2 * np.arange(500))[:, None]
+    >>> half = ESNRegressor(n_units=20, alpha=1e-3, random_state=0).fit(u[:250], u[1:251])
+    >>> longer = continue_fit(half, u[250:-1], u[251:], state=half.state_)
+    >>> bool(np.allclose(longer.coef_, half.partial_fit(u[250:-1], u[251:]).coef_))
+    True
+    """
+    other = copy.copy(esn)
+    other._fit_ends = {None: (np.asarray(state, dtype=esn.state_.dtype), 0)}
+    return other.partial_fit(X, y)
+
+
+def leave_one_out_errors(
+    esn: Any, X: np.ndarray, y: np.ndarray, *, washout: int, n_last: int | None = None
+) -> np.ndarray:
+    """Errors of each training row under the readout fitted to all other rows.
+
+    At the penalty of the fit, from the leverages of the rows: error / (1 - leverage).
+
+    Parameters
+    ----------
+    esn : ESNRegressor
+        Fitted on one sequence, without output feedback; not changed.
+    X : ndarray of shape (n_steps, n_features)
+        The rows of that fit.
+    y : ndarray of shape (n_steps, n_targets)
+    washout : int
+        Rows left out of the fit at the start.
+    n_last : int, optional
+        Only the last so many rows; all rows after the washout by default.
+
+    Returns
+    -------
+    ndarray of shape (n_rows, n_targets)
+        ``y`` minus the prediction, in time order.
+
+    References
+    ----------
+    .. [1] T. Hastie, R. Tibshirani, J. Friedman, "The Elements of Statistical Learning", 2nd
+       edition, 2009, section 7.10.1.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from echocast.reservoir import ESNRegressor, leave_one_out_errors
+    >>> u = np.random.RandomState(0).randn(200, 1)
+    >>> esn = ESNRegressor(n_units=20, alpha=1.0, random_state=0).fit(u[:-1], u[1:])
+    >>> errors = leave_one_out_errors(esn, u[:-1], u[1:], washout=19)
+    >>> bool(np.std(errors) > np.std(u[20:] - esn.predict(u[:-1])[19:]))
+    True
+    """
+    y = np.asarray(y, dtype=np.float64).reshape(len(X), -1)
+    total, n_rows = 0.0, 0
+    for _, features in _feature_chunks(esn, X, washout):
+        total, n_rows = total + features.sum(axis=0), n_rows + len(features)
+    centre = total / n_rows if esn.fit_intercept else np.zeros_like(total)
+    factor = np.sqrt(esn.alpha_) * np.eye(len(centre))
+    for _, features in _feature_chunks(esn, X, washout):
+        factor = qr(np.vstack([factor, features - centre]), mode="r")[0][: len(centre)]
+    start = washout if n_last is None else max(washout, len(X) - n_last)
+    errors = []
+    for first, features in _feature_chunks(esn, X, washout):
+        keep = max(start - first, 0)
+        features, first = features[keep:], first + keep
+        if not len(features):
+            continue
+        scaled = solve_triangular(
+            _regular(factor), (features - centre).T, trans="T", check_finite=False
+        )
+        leverage = (scaled**2).sum(axis=0) + (1 / n_rows if esn.fit_intercept else 0)
+        error = y[first : first + len(features)] - features @ esn.coef_.T - esn.intercept_
+        errors.append(error / np.maximum(1 - leverage, _LEAST_FREEDOM)[:, None])
+    return np.concatenate(errors)
+
+
+def _regular(factor):
+    """The triangular factor with diagonal entries kept away from zero."""
+    diagonal = np.abs(np.diag(factor))
+    floor = np.finfo(float).eps * max(diagonal.max(), np.finfo(float).tiny)
+    small = diagonal < floor
+    return factor + np.diag(np.where(small, floor, 0.0)) if small.any() else factor
+
+
+def _feature_chunks(esn, X, washout) -> Iterator[tuple[int, np.ndarray]]:
+    """Readout features of the rows after the washout, in chunks of rows."""
+    state = np.zeros(esn.n_units)
+    for start in range(0, len(X), _CHUNK):
+        rows = X[start : start + _CHUNK]
+        states = esn.transform(rows, initial_state=state)
+        state = states[-1]
+        features = np.hstack([states, rows]) if esn.include_input else states
+        keep = max(washout - start, 0)
+        if keep < len(features):
+            yield start + keep, features[keep:]
