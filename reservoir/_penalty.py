@@ -152,7 +152,9 @@ class _LeaveOneOut:
         p = system.n_features
         self.p, self.shift, self.z = p, system.shift, spectrum.z
         self.g = shrinkage(spectrum.sigma, _lifted(alphas, spectrum))
-        self.gz = (self.g[:, :, None] * spectrum.z[:, None, :]).reshape(spectrum.rank, -1)
+        self.gz = (self.g[:, :, None] * spectrum.z[:, None, :]).reshape(
+            spectrum.rank, len(alphas) * spectrum.z.shape[1]
+        )
         self.to_u = spectrum.V / spectrum.sigma
         self.u_centre = system.centre[:p] @ self.to_u
         self.y_centre = system.centre[p:]
@@ -176,7 +178,8 @@ class _LeaveOneOut:
         fitted = np.full(len(c), True) if self.interpolates else c < 1e-11
         q[fitted], c[fitted] = 0.0, 0.0
         residual += q[:, None, :]
-        residual /= (c[:, None] + u @ self.g)[:, :, None]
+        with np.errstate(invalid="ignore"):  # 0 / 0: nothing is left without the only row
+            residual /= (c[:, None] + u @ self.g)[:, :, None]
         return weight, targets, residual
 
 
