@@ -2,12 +2,12 @@ import pickle
 import tracemalloc
 
 import numpy as np
-import oracles_ridge as oracle
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
+import oracles_ridge as oracle
 from echocast.reservoir._factor import RidgeFactor, RowBuffer
 from echocast.reservoir._readout import solve_factor
 

