@@ -6,7 +6,8 @@ import numpy as np
 from numba.extending import overload
 
 from echocast._jit import CONTRACT, kernel
-from echocast.reservoir._kernels import activate
+
+from ._kernels import activate
 
 __all__ = ["add_products", "drive_batch"]
 

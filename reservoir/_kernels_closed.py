@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from echocast._jit import SUMS, kernel
-from echocast.reservoir._kernels import activate, add_product
-from echocast.reservoir._kernels_batch import add_products
+
+from ._kernels import activate, add_product
+from ._kernels_batch import add_products
 
 __all__ = ["loop", "loop_batch"]
 

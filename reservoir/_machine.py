@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 
 from ._activations import resolve_activation
-from ._plan import RecurrentPlan, frozen, recurrent_plan
+from ._plan import FrozenArrays, RecurrentPlan, frozen, recurrent_plan
 
 __all__ = [
     "BLOCK_BYTES",
@@ -28,7 +28,7 @@ BLOCK_BYTES = 2**22
 
 
 @dataclass(frozen=True, eq=False)
-class Reservoir:
+class Reservoir(FrozenArrays):
     """Fixed weights of a leaky reservoir, ready to run.
 
     ``x[t] = (1 - leak) x[t-1] + leak f(W x[t-1] + W_in u[t] + b + W_fb y[t-1])``

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 
 import numpy as np
 from scipy import sparse
 
-__all__ = ["RecurrentPlan", "frozen", "recurrent_plan"]
+__all__ = ["FrozenArrays", "RecurrentPlan", "frozen", "recurrent_plan"]
 
 # A dense product streams whole rows, so it wins long before every entry is filled.
 _DENSE_SHARE = 0.25
@@ -18,8 +18,24 @@ _SHIFT_FILL = 0.25
 _PADDING = 1.3
 
 
+class FrozenArrays:
+    """Pickling for dataclasses of read-only arrays: a copy in a worker needs the same kernels."""
+
+    def __getstate__(self):
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+    def __setstate__(self, state):
+        self.__dict__.update({name: _frozen_again(value) for name, value in state.items()})
+
+
+def _frozen_again(value):
+    if isinstance(value, tuple):
+        return tuple(_frozen_again(part) for part in value)
+    return frozen(value, value.dtype) if isinstance(value, np.ndarray) else value
+
+
 @dataclass(frozen=True, eq=False)
-class RecurrentPlan:
+class RecurrentPlan(FrozenArrays):
     """A recurrent matrix as the kernels read it.
 
     Parameters
