@@ -5,21 +5,32 @@ if not __name__.startswith("echocast."):
         "`reservoir` is `echocast.reservoir`; the checkout root should not be on sys.path"
     )
 
+from ._activations import activations, register_activation
 from ._classifier import ESNClassifier
+from ._deep import DeepESNRegressor
 from ._esn import ESNRegressor
+from ._local import LocalESNRegressor
+from ._ngrc import NVARRegressor
 from ._sequence_tools import SequenceScaler, sequence_scorer
 from ._simulate import continue_fit, leave_one_out_errors, simulate_paths
 from ._stream import ReservoirStream
 from ._transformer import ReservoirTransformer
+from ._window import WindowESNRegressor
 
 __all__ = [
+    "DeepESNRegressor",
     "ESNClassifier",
     "ESNRegressor",
+    "LocalESNRegressor",
+    "NVARRegressor",
     "ReservoirStream",
     "ReservoirTransformer",
     "SequenceScaler",
+    "WindowESNRegressor",
+    "activations",
     "continue_fit",
     "leave_one_out_errors",
+    "register_activation",
     "sequence_scorer",
     "simulate_paths",
 ]

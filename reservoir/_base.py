@@ -103,7 +103,14 @@ class BaseReservoir(BaseEstimator):
     # the parameters that `_check_reservoir` reads are stored by the final classes
 
     def _check_reservoir(self) -> Any:
-        """Check the reservoir's parameters (done in fit) and return the dtype."""
+        """Check the parameters of reservoir and state (done in fit) and return the dtype."""
+        owner = type(self).__name__
+        check_option("predict_state", self.predict_state, owner, ("auto", "continue", "reset"))
+        _check_n_jobs(getattr(self, "n_jobs", None), owner)
+        return self._check_weights()
+
+    def _check_weights(self) -> Any:
+        """Check the parameters that weights are drawn from, and return the dtype."""
         owner = type(self).__name__
         check_number("n_units", self.n_units, owner, low=1, closed="left", integer=True)
         if self.spectral_radius is not None:
@@ -112,9 +119,7 @@ class BaseReservoir(BaseEstimator):
         if not callable(self.activation):
             check_option("activation", self.activation, owner, activations())
         check_number("bias_scaling", self.bias_scaling, owner, low=0, closed="left")
-        check_option("predict_state", self.predict_state, owner, ("auto", "continue", "reset"))
         check_option("dtype", _dtype_name(self.dtype), owner, ("float32", "float64"))
-        _check_n_jobs(self.n_jobs, owner)
         return np.dtype(_dtype_name(self.dtype))
 
     def _check_washout(self) -> None:

@@ -23,10 +23,14 @@ WEIGHTED_TIME_ROWS = {**TIME_ROWS, "check_sample_weight_equivalence_on_dense_dat
 
 # estimator -> (expected failures, least number of checks that must be collected)
 CASES = {
+    "DeepESNRegressor": (WEIGHTED_TIME_ROWS, 60),
     "ESNClassifier": ({}, 61),
     "ESNRegressor": (WEIGHTED_TIME_ROWS, 60),
+    "LocalESNRegressor": (WEIGHTED_TIME_ROWS, 60),
+    "NVARRegressor": (WEIGHTED_TIME_ROWS, 60),
     "ReservoirTransformer": (TIME_ROWS, 47),
     "SequenceScaler": ({}, 45),
+    "WindowESNRegressor": ({}, 50),
 }
 
 
