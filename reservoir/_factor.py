@@ -172,6 +172,25 @@ class RidgeSystem:
         return mean[self.n_features :] - coef @ mean[: self.n_features]
 
 
+@dataclass
+class _Sums:
+    """What was subtracted from the rows, and the R factor or Gram matrix of [1, rows]."""
+
+    shift: np.ndarray
+    matrix: np.ndarray
+
+    def moved(self, method: str, shift: np.ndarray) -> np.ndarray:
+        """The matrix for another shift: exact algebra through the column of ones."""
+        step = self.shift - shift
+        M = self.matrix.copy(order="F")
+        first = self.matrix[0, 1:] + M[0, 0] * step
+        M[0, 1:] = first
+        if method == "gram":
+            update = np.outer(self.matrix[0, 1:], step) + np.outer(step, first)
+            M[1:, 1:] += np.triu(update)
+        return M
+
+
 class RidgeFactor:
     r"""Everything a ridge regression needs to know of its rows, in constant memory.
 
@@ -228,8 +247,7 @@ class RidgeFactor:
         self._n_absorbed = 0
         self._weight_absorbed = 0.0
         self._buffer = RowBuffer(self.n_features, self.n_targets)
-        self._shift: np.ndarray | None = None
-        self._matrix: np.ndarray | None = None
+        self._sums: _Sums | None = None
 
     @property
     def n_samples(self) -> int:
@@ -291,17 +309,17 @@ class RidgeFactor:
                 "(n_features, n_targets, method)."
             )
         a, b = self.flushed().copy(), other.flushed()
-        if b._matrix is None:
+        if b._sums is None:
             return a
-        if a._matrix is None:
+        if a._sums is None:
             return b.copy()
-        moved = b._moved_to(a._shift)
-        if a.method == "gram":
-            a._matrix += moved
+        moved = b._sums.moved(self.method, a._sums.shift)
+        if self.method == "gram":
+            a._sums.matrix += moved
         else:
             n = moved.shape[0]
-            a._matrix, *_ = lapack.dtpqrt(
-                n, min(32, n), a._matrix, moved, overwrite_a=1, overwrite_b=1
+            a._sums.matrix, *_ = lapack.dtpqrt(
+                n, min(32, n), a._sums.matrix, moved, overwrite_a=1, overwrite_b=1
             )
         a._n_absorbed += b._n_absorbed
         a._weight_absorbed += b._weight_absorbed
@@ -311,8 +329,8 @@ class RidgeFactor:
         """Return an independent copy."""
         new = copy.copy(self)
         new._buffer = copy.copy(self._buffer)
-        new._shift = None if self._shift is None else self._shift.copy()
-        new._matrix = None if self._matrix is None else self._matrix.copy(order="F")
+        if self._sums is not None:
+            new._sums = _Sums(self._sums.shift.copy(), self._sums.matrix.copy(order="F"))
         return new
 
     def flushed(self) -> RidgeFactor:
@@ -343,21 +361,24 @@ class RidgeFactor:
             If there is no row of positive weight.
         """
         full = self.flushed()
-        if full._matrix is None:
+        if full._sums is None:
             raise ValueError("There are no rows of positive weight to fit to.")
-        M, mean = full._matrix, full._matrix[0, 1:] / full._matrix[0, 0]
-        if not fit_intercept:
-            M = full._moved_to(np.zeros_like(full._shift))
-        if self.method == "gram":
-            inner = M[1:, 1:] - np.outer(M[0, 1:], mean) if fit_intercept else M[1:, 1:]
+        shift, M = full._sums.shift, full._sums.matrix
+        if fit_intercept:
+            centre = M[0, 1:] / M[0, 0]
+            inner = M[1:, 1:]
+            if self.method == "gram":
+                inner = inner - np.outer(M[0, 1:], centre)
         else:
-            inner = M[1:, 1:] if fit_intercept else np.linalg.qr(M[:, 1:], mode="r")
+            centre = -shift
+            M = full._sums.moved(self.method, np.zeros_like(shift))
+            inner = M[1:, 1:] if self.method == "gram" else _triangle(M[:, 1:])
         return RidgeSystem(
             method=self.method,
             matrix=inner,
             n_features=self.n_features,
-            shift=full._shift,
-            centre=mean if fit_intercept else -full._shift,
+            shift=shift,
+            centre=centre,
             fit_intercept=fit_intercept,
             n_samples=full.n_samples,
             sum_weights=full.sum_weights,
@@ -369,38 +390,24 @@ class RidgeFactor:
         weight = block[:, 0].copy()
         rows = block[:, 1:]
         self._refuse_overflow(rows)
-        if self._shift is None:
+        if self._sums is None:
             # From the first row, so that a constant column becomes exactly zero.
-            self._shift = rows[0] + weight @ (rows - rows[0]) / weight.sum()
-        rows -= self._shift
+            shift = rows[0] + weight @ (rows - rows[0]) / weight.sum()
+            self._sums = _Sums(shift, np.zeros((block.shape[1],) * 2, order="F"))
+        sums = self._sums
+        rows -= sums.shift
         block[:, 0] = 1.0
         if (weight != 1.0).any():
             block *= np.sqrt(weight)[:, None]
-        if self._matrix is None:
-            n = block.shape[1]
-            self._matrix = np.zeros((n, n), order="F")
         if self.method == "gram":
-            self._matrix = blas.dsyrk(1.0, block.T, beta=1.0, c=self._matrix, overwrite_c=1)
+            sums.matrix = blas.dsyrk(1.0, block.T, beta=1.0, c=sums.matrix, overwrite_c=1)
         else:
-            self._matrix = _add_rows(self._matrix, block)
+            sums.matrix = _add_rows(sums.matrix, block)
         self._n_absorbed += len(block)
         self._weight_absorbed += float(weight.sum())
 
-    def _moved_to(self, shift: np.ndarray) -> np.ndarray:
-        """The matrix for another shift: exact algebra through the column of ones."""
-        step = self._shift - shift
-        M = self._matrix
-        if self.method == "qr":
-            new = M.copy(order="F")
-            new[0, 1:] += M[0, 0] * step
-            return new
-        first = M[0, 1:] + M[0, 0] * step
-        new = M.copy(order="F")
-        new[1:, 1:] += np.outer(M[0, 1:], step) + np.outer(step, first)
-        new[0, 1:] = first
-        return np.asfortranarray(np.triu(new))
-
     def _refuse_overflow(self, rows: np.ndarray) -> None:
+        """Raise if a square could overflow, naming the column."""
         largest = max(rows.max(), -rows.min())
         if largest < LARGEST:
             return
@@ -424,3 +431,8 @@ def _add_rows(R: np.ndarray, rows: np.ndarray) -> np.ndarray:
         piece = np.asfortranarray(rows[start : start + 256])
         R, *_ = lapack.dtpqrt(0, min(32, n), R, piece, overwrite_a=1, overwrite_b=1)
     return R
+
+
+def _triangle(A: np.ndarray) -> np.ndarray:
+    """R factor of a matrix with no fewer rows than columns."""
+    return np.asarray(np.linalg.qr(A, mode="r"))
