@@ -167,7 +167,8 @@ def _from_integers(numbers: np.ndarray, name: str, notes: list[str]) -> pd.Index
     for unit, factor in (("s", 1), ("ms", 1000)):
         if 10**9 * factor <= low and high < 10**10 * factor:
             notes.append(f"{name!r} was read as Unix time in {unit}")
-            return pd.DatetimeIndex(pd.to_datetime(numbers, unit=unit))
+            stamps = numbers.astype(f"datetime64[{unit}]")
+            return pd.DatetimeIndex(stamps)
     return pd.Index(numbers)
 
 
@@ -222,6 +223,7 @@ def regular_index(
             f"column {name!r} holds {show_stamp(ordered[second])} twice, in lines "
             f"{lines[order[second - 1]]} and {lines[order[second]]}{hint}"
         )
+    index: pd.Index
     if isinstance(ordered, pd.DatetimeIndex):
         index = _even_dates(ordered, name, freq)
     elif isinstance(ordered, pd.PeriodIndex):
@@ -232,7 +234,7 @@ def regular_index(
         if len(index) > 2 * len(ordered):
             raise CsvError(f"the numbers in column {name!r} are not evenly spaced")
     if len(index) > len(ordered) and not fill:
-        absent = index.difference(ordered)
+        absent = index[~index.isin(ordered)]
         several = len(absent) > 1
         spacing = getattr(index, "freqstr", None) or f"step {getattr(index, 'step', 1)}"
         raise CsvError(

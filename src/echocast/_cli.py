@@ -1,0 +1,316 @@
+"""The command ``echocast``: arguments, errors and exit codes; the work is done elsewhere."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from typing import NoReturn
+
+__all__ = ["UsageError", "main"]
+
+_EXAMPLES = """\
+examples:
+  echocast forecast                              forecast a bundled series and score the method
+  echocast forecast sales.csv --horizon 12       forecast a series of your own
+  echocast backtest sales.csv --model seasonal   score a method over past origins only
+  echocast COMMAND --help                        options and examples of one command
+
+exit codes: 0 done, 1 the work failed, 2 the file or the arguments are at fault, 130 interrupted
+"""
+_FORECAST_EXAMPLES = """\
+FILE needs a header line. Time and target are found where only one column can be meant; without a
+time column the rows are numbered. Without FILE, a series that ships with the package is forecast.
+
+The forecast goes to NAME-forecast.csv and, if matplotlib is installed, NAME-forecast.png in the
+current folder, where NAME is that of the file or bundled series. Files of these names are replaced.
+
+examples:
+  echocast forecast
+  echocast forecast --example el_nino --horizon 24
+  echocast forecast sales.csv --horizon 12
+  echocast forecast shops.csv --id shop --time date --target sales --horizon 28 --level 80 95
+  echocast forecast load.csv --season 24 --model seasonal --output next.csv --plot next.png
+  echocast forecast export.csv --sep ';' --decimal , --date-format %d.%m.%Y --missing ffill
+"""
+_BACKTEST_EXAMPLES = """\
+Forecasts from past origins are compared with what came after each, and with the seasonal naive
+forecast. With --output, every single forecast goes to a CSV file.
+
+examples:
+  echocast backtest
+  echocast backtest sales.csv --horizon 12 --origins 20
+  echocast backtest sales.csv --model drift --output origins.csv
+"""
+_WARMUP_EXAMPLES = """\
+Compiles the kernels and stores them in a cache, so that the first fit need not wait for it.
+ECHOCAST_CACHE=0 switches the cache off, NUMBA_CACHE_DIR moves it.
+
+examples:
+  echocast warmup
+  NUMBA_CACHE_DIR=/srv/cache echocast warmup
+"""
+_VERSIONS_EXAMPLES = """\
+examples:
+  echocast show-versions
+"""
+_MODELS = {
+    "esn": "echo state network",
+    "naive": "the last value",
+    "seasonal": "the value one season back",
+    "drift": "the line through the first and last value",
+    "mean": "the mean of all values",
+}
+
+
+class UsageError(ValueError):
+    """The arguments ask for what cannot be done; the message is one line."""
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser whose errors take one line and point to the help, instead of repeating it."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"echocast: error: {message} (see {self.prog} --help)\n")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code.
+
+    Parameters
+    ----------
+    argv : sequence of str, default None
+        Arguments without the program's name; None takes those of the process.
+
+    Returns
+    -------
+    code : int
+        0 done, 1 the work failed, 2 the file or the arguments are at fault, 130 interrupted.
+
+    Examples
+    --------
+    >>> from echocast._cli import main
+    >>> main(["forecast", "--horizon", "0"])
+    2
+    """
+    try:
+        arguments = _parser().parse_args(argv)
+    except SystemExit as stop:
+        return int(stop.code or 0)
+    try:
+        arguments.run(arguments)
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        _say("interrupted")
+        return 130
+    except BrokenPipeError:
+        # The reader of our output has left; nothing more can be printed, not even at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except Exception as error:
+        if arguments.traceback:
+            traceback.print_exc()
+        return _report(error)
+    return 0
+
+
+def _report(error: Exception) -> int:
+    """Print one line about an error and return the exit code that belongs to it."""
+    from echocast._csv import CsvError
+
+    at_fault = isinstance(error, (UsageError, CsvError))
+    kind = "" if at_fault else f"{type(error).__name__}: "
+    _say(f"error: {kind}{' '.join(str(error).split())}")
+    return 2 if at_fault else 1
+
+
+def _say(text: str) -> None:
+    print(f"echocast: {text}", file=sys.stderr, flush=True)
+
+
+def _parser() -> argparse.ArgumentParser:
+    from echocast import __version__
+
+    parser = _Parser(
+        prog="echocast",
+        description="Forecast time series with echo state networks.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"echocast {__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+
+    def add_command(name, run, text, epilog):
+        command = commands.add_parser(
+            name,
+            help=text,
+            description=f"{text[0].upper()}{text[1:]}.",
+            epilog=epilog,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            allow_abbrev=False,
+        )
+        command.add_argument(
+            "--traceback", action="store_true", help="show where in the code an error arose"
+        )
+        command.set_defaults(run=run)
+        return command
+
+    command = add_command(
+        "forecast", _forecast, "forecast a series and score the method", _FORECAST_EXAMPLES
+    )
+    _add_series_arguments(command)
+    _add_model_arguments(command)
+    _add_output_arguments(command)
+    command = add_command(
+        "backtest", _backtest, "score a method over past origins", _BACKTEST_EXAMPLES
+    )
+    _add_series_arguments(command)
+    _add_model_arguments(command)
+    command.add_argument("--output", metavar="OUT.csv", help="write every forecast to this file")
+    add_command("warmup", _warmup, "compile and cache the kernels", _WARMUP_EXAMPLES)
+    add_command("show-versions", _versions, "print what a bug report needs", _VERSIONS_EXAMPLES)
+    return parser
+
+
+def _add_series_arguments(command: argparse.ArgumentParser) -> None:
+    group = command.add_argument_group("the series")
+    group.add_argument("file", nargs="?", metavar="FILE.csv", help="your series, with a header")
+    group.add_argument(
+        "--example",
+        choices=("sunspots", "el_nino", "co2"),
+        help="a bundled series in place of FILE (default: sunspots)",
+    )
+    group.add_argument("--time", metavar="COL", help="column of time stamps")
+    group.add_argument("--target", metavar="COL", help="column to forecast")
+    group.add_argument("--id", metavar="COL", help="column that tells several series apart")
+    group.add_argument(
+        "--freq", metavar="FREQ", help="pandas frequency, such as h, D, W or MS (default: inferred)"
+    )
+    group.add_argument("--date-format", metavar="FORMAT", help="such as %%d.%%m.%%Y")
+    group.add_argument("--sep", metavar="CHAR", help="separator (default: found out)")
+    group.add_argument(
+        "--decimal",
+        choices=(".", ","),
+        metavar="MARK",
+        help="decimal mark, point or comma (default: found out)",
+    )
+    group.add_argument("--encoding", metavar="NAME", help="such as cp1252 (default: UTF-8)")
+    group.add_argument(
+        "--missing",
+        choices=("raise", "ffill"),
+        default="raise",
+        help="missing values and rows: refuse them, or repeat the value before (default: raise)",
+    )
+
+
+def _add_model_arguments(command: argparse.ArgumentParser) -> None:
+    group = command.add_argument_group("the forecast")
+    group.add_argument(
+        "--horizon",
+        type=_count(1),
+        metavar="H",
+        help="number of steps (default: one season, or 10 without a season)",
+    )
+    group.add_argument(
+        "--model",
+        choices=tuple(_MODELS),
+        default="esn",
+        help="; ".join(f"{name}: {text}" for name, text in _MODELS.items()) + " (default: esn)",
+    )
+    group.add_argument(
+        "--season",
+        type=_count(1),
+        metavar="N",
+        help="steps in a season, 1 for none (default: from the frequency, 11 for sunspots)",
+    )
+    group.add_argument(
+        "--level",
+        type=_level,
+        nargs="+",
+        default=[80, 95],
+        metavar="L",
+        help="levels of the prediction intervals in percent (default: 80 95)",
+    )
+    group.add_argument(
+        "--origins",
+        type=_count(0),
+        default=10,
+        metavar="N",
+        help="past origins to score the method from, 0 for no backtest (default: 10)",
+    )
+    group.add_argument(
+        "--seed",
+        type=_count(0, 2**32 - 1),
+        default=0,
+        metavar="N",
+        help="of all random draws (default: 0)",
+    )
+    group.add_argument(
+        "--progress",
+        action="store_true",
+        help="show progress even if standard error is no terminal",
+    )
+
+
+def _add_output_arguments(command: argparse.ArgumentParser) -> None:
+    group = command.add_argument_group("the output")
+    group.add_argument(
+        "--output", metavar="OUT.csv", help="forecast file (default: NAME-forecast.csv)"
+    )
+    group.add_argument("--plot", metavar="OUT.png", help="picture (default: NAME-forecast.png)")
+    group.add_argument(
+        "--print-only", action="store_true", help="write neither of the two default files"
+    )
+
+
+def _count(low: int, high: int | None = None):
+    def parse(text: str) -> int:
+        rule = f"an integer of at least {low}" + (f", at most {high}" if high else "")
+        try:
+            value = int(text)
+        except ValueError:
+            raise argparse.ArgumentTypeError(f"must be {rule}, got {text!r}") from None
+        if value < low or (high is not None and value > high):
+            raise argparse.ArgumentTypeError(f"must be {rule}, got {value}")
+        return value
+
+    return parse
+
+
+def _level(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"must be percentages, got {text!r} (FILE goes before --level)"
+        ) from None
+    if not 0 < value < 100:
+        raise argparse.ArgumentTypeError(f"must lie between 0 and 100, got {text}")
+    return int(value) if value == int(value) else value
+
+
+def _forecast(arguments: argparse.Namespace) -> None:
+    from echocast._cli_forecast import run_forecast
+
+    run_forecast(arguments)
+
+
+def _backtest(arguments: argparse.Namespace) -> None:
+    from echocast._cli_forecast import run_backtest
+
+    run_backtest(arguments)
+
+
+def _warmup(arguments: argparse.Namespace) -> None:
+    from echocast._versions import run_warmup
+
+    run_warmup()
+
+
+def _versions(arguments: argparse.Namespace) -> None:
+    from echocast._versions import show_versions
+
+    show_versions()

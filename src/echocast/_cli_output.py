@@ -1,0 +1,161 @@
+"""Where the command writes to, and its tables, files and pictures."""
+
+from __future__ import annotations
+
+import importlib.util
+import math
+import os
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from echocast._cli import UsageError
+
+__all__ = [
+    "PICTURES",
+    "check_target",
+    "format_table",
+    "has_matplotlib",
+    "save_picture",
+    "write_csv",
+]
+
+_SHOWN_ROWS = 24
+_SHOWN_PANELS = 12
+_BLUE = np.array([0.12, 0.47, 0.71])
+PICTURES = (".pdf", ".png", ".svg")
+
+
+def has_matplotlib() -> bool:
+    """Return whether pictures can be drawn, without loading what draws them."""
+    return importlib.util.find_spec("matplotlib") is not None
+
+
+def check_target(path: Path, option: str, source: Path | None) -> Path:
+    """Refuse, before any work is done, a file that could not be written at its end."""
+    if path.is_dir():
+        raise UsageError(f"{option} {path} is a folder")
+    if not path.parent.is_dir():
+        raise UsageError(f"{option} {path}: there is no folder {path.parent}")
+    if not os.access(path if path.exists() else path.parent, os.W_OK):
+        raise UsageError(f"{option} {path} cannot be written")
+    if source is not None and path.exists() and path.samefile(source):
+        raise UsageError(f"{option} {path} would replace the input file")
+    return path
+
+
+def write_csv(frame: pd.DataFrame, path: Path) -> None:
+    """Write a frame, in one step, so that an interruption leaves no half of a file."""
+    _write_in_one_step(path, lambda temporary: frame.to_csv(temporary, index=False))
+
+
+def _write_in_one_step(path: Path, write: Callable[[Path], Any]) -> None:
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".echocast-") as folder:
+        temporary = Path(folder) / path.name
+        write(temporary)
+        os.replace(temporary, path)
+
+
+def format_table(frame: pd.DataFrame) -> str:
+    """Return a frame, without its index, as text: the first column to the left, others right.
+
+    All floats have the same decimals, which give the largest about four significant digits.
+    """
+    shown = frame if len(frame) <= _SHOWN_ROWS else frame.iloc[: _SHOWN_ROWS - 2]
+    decimals = _decimals(shown)
+    columns = [_cells(shown[name], decimals) for name in shown]
+    widths = [
+        max(len(str(name)), *map(len, cells)) for name, cells in zip(shown, columns, strict=True)
+    ]
+    rows = [list(map(str, shown)), *map(list, zip(*columns, strict=True))]
+    lines = [
+        "  ".join(
+            cell.rjust(width) if i else cell.ljust(width)
+            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    ]
+    if len(shown) < len(frame):
+        lines.append(f"... and {len(frame) - len(shown)} more rows")
+    return "\n".join(lines)
+
+
+def _decimals(frame: pd.DataFrame) -> int:
+    floats = frame.select_dtypes("floating").to_numpy()
+    largest = float(np.nanmax(np.abs(floats), initial=0.0))
+    digits_before = math.floor(math.log10(largest)) + 1 if largest > 0 else 1
+    return min(max(4 - digits_before, 0), 8)
+
+
+def _cells(values: pd.Series, decimals: int) -> list[str]:
+    if not pd.api.types.is_float_dtype(values):
+        return [str(value) for value in values]
+    return ["-" if math.isnan(value) else f"{value:.{decimals}f}" for value in values]
+
+
+def save_picture(
+    path: Path,
+    histories: dict[str | None, pd.Series],
+    forecasts: dict[str | None, pd.DataFrame],
+    levels: Sequence[float],
+) -> None:
+    """Draw the end of each series and its forecast, one panel a series.
+
+    Parameters
+    ----------
+    path : Path
+        Its extension, one of `PICTURES`, says the kind of picture.
+    histories, forecasts : dict
+        By series; a forecast has the columns "forecast", "lo-80", "hi-80", ...
+    levels : sequence of float
+        Levels to shade, in percent.
+    """
+    # The figure by itself, without pyplot, opens no window whatever the backend.
+    from matplotlib.figure import Figure
+
+    shown = list(forecasts)[:_SHOWN_PANELS]
+    n_columns = 1 if len(shown) == 1 else 2 if len(shown) <= 6 else 3
+    n_rows = -(-len(shown) // n_columns)
+    figure = Figure(
+        figsize=(9.0 if n_columns == 1 else 4.5 * n_columns, 4.0 if n_rows == 1 else 2.6 * n_rows),
+        layout="constrained",
+    )
+    grid = figure.subplots(n_rows, n_columns, squeeze=False).ravel()
+    for axes, name in zip(grid, shown, strict=False):
+        _draw(axes, histories[name], forecasts[name], levels)
+        if name is not None:
+            axes.set_title(name)
+    for axes in grid[len(shown) :]:
+        axes.set_axis_off()
+    handles, labels = grid[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper center", ncols=len(labels), frameon=False)
+    kind = path.suffix.lstrip(".").lower()
+    _write_in_one_step(path, lambda temporary: figure.savefig(temporary, dpi=150, format=kind))
+
+
+def _draw(axes, history: pd.Series, forecast: pd.DataFrame, levels: Sequence[float]) -> None:
+    past = history.iloc[-max(5 * len(forecast), 60) :]
+    axes.plot(_plain(past.index), past.to_numpy(), color="0.25", lw=1.0, label="observed")
+    # Bands and line start at the last value, so that a forecast of one step can be seen, too.
+    times = _plain(past.index[-1:].append(forecast.index))
+    last = past.iloc[-1]
+    for i, level in enumerate(sorted(levels, reverse=True)):
+        low, high = (np.append(last, forecast[f"{side}-{level:g}"]) for side in ("lo", "hi"))
+        shade = _BLUE + (1.0 - _BLUE) * 0.8 * 0.75**i
+        axes.fill_between(times, low, high, color=tuple(shade), lw=0, label=f"{level:g} % interval")
+    axes.plot(times, np.append(last, forecast["forecast"]), color=tuple(_BLUE), label="forecast")
+    axes.set_ylabel(str(history.name))
+    axes.tick_params(axis="x", labelrotation=30 if isinstance(past.index, pd.DatetimeIndex) else 0)
+
+
+def _plain(index: pd.Index) -> np.ndarray:
+    """Return the labels as what matplotlib draws without pandas' converters."""
+    if isinstance(index, pd.PeriodIndex):
+        index = index.to_timestamp()
+    if isinstance(index, pd.DatetimeIndex):
+        return index.tz_localize(None).to_numpy()
+    return index.to_numpy()
