@@ -1,0 +1,47 @@
+"""A user's program, checked with ``mypy --strict`` against the installed package; never run.
+
+It calls the public interface as the documentation does. An untyped function, a name that is not
+exported or a wrong annotation is an error here.
+"""
+
+import numpy as np
+import pandas as pd
+
+import echocast
+from echocast.datasets import load_co2, load_sunspots, lorenz63, mackey_glass
+from echocast.exceptions import EchocastWarning, ForecastDivergedError, InvalidParameterError
+from echocast.forecasting import BacktestResult, ESNForecaster, NaiveForecaster, backtest, mase
+from echocast.reservoir import ESNRegressor, ReservoirTransformer, spectral_radius, topologies
+
+
+def learn_a_system() -> np.ndarray:
+    u = np.asarray(lorenz63(2000, dt=0.02, random_state=0))
+    esn = ESNRegressor(n_units=100, alpha="auto", random_state=0)
+    esn.fit(u[:-1], u[1:])
+    esn.partial_fit(u[:-1], u[1:])
+    score: float = esn.score(u[:-1], u[1:])
+    states = ReservoirTransformer(n_units=10, random_state=0).fit_transform(u)
+    print(score, states.shape, topologies(), spectral_radius(np.eye(3)))
+    return np.asarray(esn.generate(100))
+
+
+def forecast_a_series() -> pd.DataFrame:
+    y: pd.Series = load_sunspots()
+    model = ESNForecaster(200, random_state=0)
+    model.fit(y)
+    result: BacktestResult = backtest(NaiveForecaster("drift"), y, horizon=11, n_windows=3)
+    print(result.summary()["mase"], mase, load_co2, mackey_glass, echocast.__version__)
+    return pd.DataFrame(model.predict(11, level=[80, 95]))
+
+
+def handle() -> None:
+    try:
+        learn_a_system()
+    except ForecastDivergedError as error:
+        print(error.step, error.last_finite)
+    except (InvalidParameterError, EchocastWarning):
+        pass
+
+
+def compile_first() -> None:
+    echocast.warmup()
