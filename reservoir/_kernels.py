@@ -5,16 +5,22 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba.extending import overload
 
-from echocast._jit import CONTRACT, kernel
+from echocast._jit import SUMS, chosen_by_type, kernel
 
-__all__ = ["CHUNK", "activate", "add_product", "drive"]
+__all__ = ["CHUNK", "activate", "add_product", "dot", "drive"]
 
 # Entries that `activate` handles at once: its scratch stays in the first-level cache.
 CHUNK = 512
 
-_OPTIONS = {"fastmath": set(CONTRACT), "error_model": "numpy"}
+
+@kernel(fastmath=SUMS)
+def dot(a, b):
+    """Return the inner product of two vectors."""
+    s = a.dtype.type(0)
+    for i in range(a.shape[0]):
+        s += a[i] * b[i]
+    return s
 
 
 def add_product(weights, x, out, scratch):
@@ -27,7 +33,7 @@ def add_product(weights, x, out, scratch):
     _product(weights)(weights, x, out, scratch)
 
 
-@overload(add_product, jit_options=_OPTIONS)
+@chosen_by_type(add_product)
 def _compile_product(weights, x, out, scratch):
     return _product(weights)
 
@@ -41,10 +47,10 @@ def _product(weights):
 
 
 def _add_dense(weights, x, out, scratch):
-    product = scratch[3]
-    np.dot(weights[0], x, product)
+    # As fast as BLAS, and the sum does not depend on the number of its threads.
+    W = weights[0]
     for i in range(out.shape[0]):
-        out[i] += product[i]
+        out[i] += dot(W[i], x)
 
 
 def _add_csr(weights, x, out, scratch):
@@ -113,7 +119,7 @@ def tanh(z, scratch):
     _tanh(z)(z, scratch)
 
 
-@overload(tanh, jit_options=_OPTIONS)
+@chosen_by_type(tanh)
 def _compile_tanh(z, scratch):
     return _tanh(z)
 

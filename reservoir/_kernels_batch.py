@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-from numba.extending import overload
 
-from echocast._jit import CONTRACT, kernel
+from echocast._jit import chosen_by_type, kernel
 
 from ._kernels import activate
 
 __all__ = ["add_products", "drive_batch"]
-
-_OPTIONS = {"fastmath": set(CONTRACT), "error_model": "numpy"}
 
 
 def add_products(weights, x, out, spare):
@@ -19,7 +16,7 @@ def add_products(weights, x, out, spare):
     _product(weights)(weights, x, out, spare)
 
 
-@overload(add_products, jit_options=_OPTIONS)
+@chosen_by_type(add_products)
 def _compile_products(weights, x, out, spare):
     return _product(weights)
 

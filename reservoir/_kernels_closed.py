@@ -4,20 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from echocast._jit import SUMS, kernel
+from echocast._jit import kernel
 
-from ._kernels import activate, add_product
+from ._kernels import activate, add_product, dot
 from ._kernels_batch import add_products
 
 __all__ = ["loop", "loop_batch"]
-
-
-@kernel(fastmath=SUMS)
-def _dot(a, b):
-    s = a.dtype.type(0)
-    for i in range(a.shape[0]):
-        s += a[i] * b[i]
-    return s
 
 
 @kernel
@@ -44,7 +36,7 @@ def loop(
         for i in range(n_units):
             x[i] = (one - leak[i]) * x[i] + leak[i] * work[i]
         for d in range(n_outputs):
-            out[t, d] = shift[t, d] + _dot(coef_state[d], x) + _dot(coef_output[d], y)
+            out[t, d] = shift[t, d] + dot(coef_state[d], x) + dot(coef_output[d], y)
         for d in range(n_outputs):
             y[d] = out[t, d]
 

@@ -162,5 +162,5 @@ def scratch(res: Reservoir) -> tuple[np.ndarray, ...]:
 
     scale = np.empty(CHUNK, dtype=res.dtype)
     bits = scale.view(np.int64 if res.dtype == np.float64 else np.int32)
-    n_spare = {"dense": res.n_units, "shift": 2 * res.n_units}.get(res.plan.layout, 0)
-    return np.empty(CHUNK, dtype=res.dtype), scale, bits, np.empty(n_spare, dtype=res.dtype)
+    twice = np.empty(2 * res.n_units if res.plan.layout == "shift" else 0, dtype=res.dtype)
+    return np.empty(CHUNK, dtype=res.dtype), scale, bits, twice

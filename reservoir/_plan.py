@@ -149,5 +149,5 @@ def recurrent_plan(W, dtype=np.float64) -> RecurrentPlan:
         indices[place, rows] = columns
         weights[place, rows] = values
         return RecurrentPlan("ell", n_units, (frozen(indices, np.uint32), frozen(weights, dtype)))
-    arrays = frozen(start, np.int64), frozen(columns, np.uint32), frozen(values, dtype)
-    return RecurrentPlan("csr", n_units, arrays)
+    parts = frozen(start, np.int64), frozen(columns, np.uint32), frozen(values, dtype)
+    return RecurrentPlan("csr", n_units, parts)

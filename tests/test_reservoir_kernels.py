@@ -59,7 +59,7 @@ def problem(seed, layout, dtype, name, n_units, width):
     W = oracles.matrix_of(layout, n_units, plan.arrays)
     leak = frozen(rng.uniform(0.1, 1.0, n_units), dtype)
     res = make_reservoir(np.zeros((n_units, 1)), np.eye(n_units), np.zeros(n_units), dtype=dtype)
-    buffers = (*scratch(res)[:3], np.empty(2 * n_units if layout == "shift" else n_units, dtype))
+    buffers = (*scratch(res)[:3], np.empty(2 * n_units, dtype))
     return plan, W, leak, buffers, rng
 
 

@@ -13,10 +13,12 @@ import sysconfig
 import tempfile
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import numba
+from numba.extending import overload
 
-__all__ = ["CONTRACT", "SUMS", "cache_folder", "kernel", "source_digest"]
+__all__ = ["CONTRACT", "SUMS", "cache_folder", "chosen_by_type", "kernel", "source_digest"]
 
 _log = logging.getLogger("echocast")
 
@@ -49,6 +51,12 @@ def kernel(function=None, *, fastmath=CONTRACT):
     compiled = numba.njit(nogil=True, error_model="numpy", fastmath=set(fastmath))(function)
     _enable_cache(compiled)
     return compiled
+
+
+def chosen_by_type(stub):
+    """Decorate a function of argument types that returns the code to compile for `stub`."""
+    options: Any = {"fastmath": set(CONTRACT), "error_model": "numpy"}
+    return overload(stub, jit_options=options)
 
 
 def _enable_cache(compiled):
