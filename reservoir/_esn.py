@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from echocast._checks import check_number
 
@@ -132,28 +134,28 @@ class ESNRegressor(SequenceRegressor):
         self,
         n_units: int = 300,
         *,
-        spectral_radius=0.9,
-        leak_rate=1.0,
-        input_scaling=0.3,
-        bias_scaling=1.0,
-        topology="random",
-        connectivity=10,
-        input_connectivity=1.0,
-        activation="tanh",
-        feedback_scaling=0.0,
-        noise=0.0,
-        alpha=1e-6,
-        fit_intercept=True,
-        solver="auto",
-        include_input=True,
-        washout="auto",
-        predict_state="auto",
-        random_state=None,
-        dtype="float64",
-        n_jobs=None,
-        input_weights="uniform",
-        target="value",
-    ):
+        spectral_radius: float | None = 0.9,
+        leak_rate: float | ArrayLike = 1.0,
+        input_scaling: float | ArrayLike = 0.3,
+        bias_scaling: float = 1.0,
+        topology: Any = "random",
+        connectivity: float = 10,
+        input_connectivity: float = 1.0,
+        activation: str | Callable = "tanh",
+        feedback_scaling: float = 0.0,
+        noise: float = 0.0,
+        alpha: float | ArrayLike | str = 1e-6,
+        fit_intercept: bool = True,
+        solver: str = "auto",
+        include_input: bool = True,
+        washout: int | str = "auto",
+        predict_state: str = "auto",
+        random_state: Any = None,
+        dtype: str = "float64",
+        n_jobs: int | None = None,
+        input_weights: Any = "uniform",
+        target: str = "value",
+    ) -> None:
         self.n_units = n_units
         self.spectral_radius = spectral_radius
         self.leak_rate = leak_rate

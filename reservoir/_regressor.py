@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 import numpy as np
 from sklearn.base import (
@@ -114,7 +114,7 @@ class SequenceRegressor(
     # ------------------------------------------------------------------ fitting
 
     @transactional(keep_fitted=False)
-    def fit(self, X: Any, y: Any, *, sample_weight: Any = None, groups: Any = None):
+    def fit(self, X: Any, y: Any, *, sample_weight: Any = None, groups: Any = None) -> Self:
         """Build the machine, run it over X and solve for the readout.
 
         Parameters
@@ -150,7 +150,7 @@ class SequenceRegressor(
         self._remember_all(data, rows.last_states, np.zeros_like(washouts))
 
     @transactional(keep_fitted=True)
-    def partial_fit(self, X: Any, y: Any, *, sample_weight: Any = None, groups: Any = None):
+    def partial_fit(self, X: Any, y: Any, *, sample_weight: Any = None, groups: Any = None) -> Self:
         """Add rows to the readout's statistics and solve again.
 
         A 2-D chunk continues the previous sequence; a list, a 3-D array or a new id starts new
