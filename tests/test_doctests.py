@@ -1,5 +1,6 @@
 """Every example in a docstring runs, module by module."""
 
+import dataclasses
 import doctest
 import importlib
 import pkgutil
@@ -7,9 +8,9 @@ import pkgutil
 import numpy as np
 import pytest
 
-import echocast
-
 PACKAGES = ("echocast", "echocast.datasets", "echocast.forecasting", "echocast.reservoir")
+# Raised as the package grows, so that a walk that finds few examples cannot pass.
+LEAST_EXAMPLES = 150
 FLAGS = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
 
 
@@ -45,7 +46,13 @@ def test_public_names_have_examples():
         module = importlib.import_module(package)
         for name in getattr(module, "__all__", []):
             found = getattr(module, name)
-            if callable(found) and not any(t.examples for t in finder.find(found, name)):
+            # What a function returns is shown in that function's example.
+            is_result = dataclasses.is_dataclass(found)
+            if (
+                callable(found)
+                and not is_result
+                and not any(t.examples for t in finder.find(found, name))
+            ):
                 bare.append(f"{package}.{name}")
     assert bare == []
 
@@ -57,8 +64,4 @@ def test_examples_were_found():
         for name in module_names()
         for test in finder.find(importlib.import_module(name), name)
     )
-    assert found >= MINIMUM, f"{found} examples in {echocast.__name__}"
-
-
-# Raised as the package grows, so that a walk that finds nothing cannot pass.
-MINIMUM = 1
+    assert found >= LEAST_EXAMPLES
