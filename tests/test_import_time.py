@@ -63,6 +63,13 @@ def test_sub_packages_appear_on_first_use(tmp_path):
     assert done.stdout.split()[:2] == ["echocast.reservoir", "echocast.datasets"]
 
 
+def test_every_public_name_is_there(tmp_path):
+    code = "from echocast import *; print(callable(warmup), datasets.__name__, __version__)"
+    done = run_python(code, tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split()[:2] == ["True", "echocast.datasets"]
+
+
 def test_unknown_name_is_an_attribute_error():
     import echocast
 

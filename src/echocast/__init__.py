@@ -5,23 +5,32 @@ The public names live in three sub-packages, imported on first use:
 - `echocast.reservoir`: estimators whose rows are time steps,
 - `echocast.forecasting`: forecasters that take and return pandas objects, backtests, metrics,
 - `echocast.datasets`: generators of chaotic systems and tasks, and small real series.
+
+`echocast.exceptions` has the errors and warnings, and `echocast.warmup()` compiles the kernels
+ahead of the first fit.
 """
 
 from importlib import import_module as _import_module
 from importlib.metadata import PackageNotFoundError as _PackageNotFoundError
 from importlib.metadata import version as _version
+from typing import TYPE_CHECKING as _TYPE_CHECKING
+from typing import Any as _Any
+
+if _TYPE_CHECKING:
+    from echocast import datasets, exceptions, forecasting, reservoir
+    from echocast.reservoir._warmup import warmup
 
 try:
     __version__ = _version("echocast")
 except _PackageNotFoundError:  # a checkout on sys.path that was never installed
     __version__ = "0+unknown"
 
-_SUBMODULES = ("datasets", "exceptions", "forecasting", "reservoir", "testing")
+_SUBMODULES = ("datasets", "exceptions", "forecasting", "reservoir")
 
-__all__ = ["__version__", "datasets", "exceptions", "forecasting", "reservoir", "testing", "warmup"]
+__all__ = ["__version__", "datasets", "exceptions", "forecasting", "reservoir", "warmup"]
 
 
-def __getattr__(name):
+def __getattr__(name: str) -> _Any:
     if name in _SUBMODULES:
         return _import_module(f"{__name__}.{name}")
     if name == "warmup":
@@ -31,5 +40,5 @@ def __getattr__(name):
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
-def __dir__():
+def __dir__() -> list[str]:
     return sorted(__all__)

@@ -85,7 +85,7 @@ def format_table(frame: pd.DataFrame) -> str:
 
 
 def _decimals(frame: pd.DataFrame) -> int:
-    floats = frame.select_dtypes(["floating"]).to_numpy()
+    floats = frame.select_dtypes([np.floating]).to_numpy()
     largest = float(np.nanmax(np.abs(floats), initial=0.0))
     digits_before = math.floor(math.log10(largest)) + 1 if largest > 0 else 1
     return min(max(4 - digits_before, 0), 8)
