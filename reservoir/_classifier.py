@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.base import (
     ClassifierMixin,
     ClassNamePrefixFeaturesOutMixin,
@@ -51,9 +53,9 @@ class ESNClassifier(
         Number of reservoir units.
     spectral_radius : float or None, default=0.9
         Largest absolute eigenvalue of `W_`. None leaves a matrix given as `topology` unscaled.
-    leak_rate : float or array of shape (n_units,), default=1.0
-        Share of the new state in each step, in (0, 1]. Small values suit slow or long sequences
-        when the features are last or mean states.
+    leak_rate : float or array of shape (n_units,), default=0.1
+        Share of the new state in each step, in (0, 1]. The default had the least leave-one-out
+        error on average over six archive data sets (sequences of 7 to 427 steps).
     input_scaling : float or array of shape (n_features,), default=1.0
         Factor on the input weights.
     bias_scaling : float, default=0.2
@@ -87,7 +89,7 @@ class ESNClassifier(
         ``min(100, n_steps // 10)``.
     n_components : int or None, default=75
         Principal components of the states in which the model spaces work; None for all states.
-    model_alpha : float, default=1.0
+    model_alpha : float, default=10.0
         Ridge penalty of the regressions of the model spaces.
     random_state : None, int, RandomState, Generator or SeedSequence, default=None
         Source of `W_in_`, `W_` and `b_`, drawn in this order.
@@ -163,26 +165,26 @@ class ESNClassifier(
         self,
         n_units: int = 300,
         *,
-        spectral_radius=0.9,
-        leak_rate=1.0,
-        input_scaling=1.0,
-        bias_scaling=0.2,
-        topology="random",
-        connectivity=10,
-        input_connectivity=1.0,
-        activation="tanh",
-        features="last",
-        bidirectional=False,
-        readout=None,
-        alpha="auto",
-        washout="auto",
-        n_components=75,
-        model_alpha=1.0,
-        random_state=None,
-        dtype="float64",
-        n_jobs=None,
-        input_weights="uniform",
-    ):
+        spectral_radius: float | None = 0.9,
+        leak_rate: float | ArrayLike = 0.1,
+        input_scaling: float | ArrayLike = 1.0,
+        bias_scaling: float = 0.2,
+        topology: Any = "random",
+        connectivity: float = 10,
+        input_connectivity: float = 1.0,
+        activation: str | Callable = "tanh",
+        features: str = "last",
+        bidirectional: bool = False,
+        readout: Any = None,
+        alpha: float | ArrayLike | str = "auto",
+        washout: int | str = "auto",
+        n_components: int | None = 75,
+        model_alpha: float = 10.0,
+        random_state: Any = None,
+        dtype: str = "float64",
+        n_jobs: int | None = None,
+        input_weights: Any = "uniform",
+    ) -> None:
         self.n_units = n_units
         self.spectral_radius = spectral_radius
         self.leak_rate = leak_rate

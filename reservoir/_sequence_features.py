@@ -176,14 +176,14 @@ class _PairSums:
         self.count[i] += len(a)
 
     def solve(self, alpha: float) -> tuple[np.ndarray, np.ndarray]:
-        """Coefficients (n_models, n_out, n_in) and unpenalised intercepts (n_models, n_out)."""
+        """Coefficients (n_models, n_out, n_in), intercepts (n_models, n_out); uses the sums up."""
         mean_in = self.sum_in / self.count[:, None]
         mean_out = self.sum_out / self.count[:, None]
-        gram = self.gram - self.sum_in[:, :, None] * mean_in[:, None, :]
-        cross = self.cross - self.sum_in[:, :, None] * mean_out[:, None, :]
-        diagonal = np.arange(gram.shape[1])
-        gram[:, diagonal, diagonal] += alpha
-        coef = np.linalg.solve(gram, cross).transpose(0, 2, 1)
+        self.gram -= self.sum_in[:, :, None] * mean_in[:, None, :]
+        self.cross -= self.sum_in[:, :, None] * mean_out[:, None, :]
+        diagonal = np.arange(self.gram.shape[1])
+        self.gram[:, diagonal, diagonal] += alpha
+        coef = np.linalg.solve(self.gram, self.cross).transpose(0, 2, 1)
         centre_in, centre_out = self.shift_in + mean_in, self.shift_out + mean_out
         return coef, centre_out - np.einsum("moi,mi->mo", coef, centre_in)
 

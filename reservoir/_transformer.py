@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 
 from ._base import BaseReservoir, harvest, transactional
@@ -31,9 +33,9 @@ class ReservoirTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Ba
         as `topology` unscaled.
     leak_rate : float or array of shape (n_units,), default=1.0
         Share of the new state in each step, in (0, 1].
-    input_scaling : float or array of shape (n_features,), default=1.0
+    input_scaling : float or array of shape (n_features,), default=0.3
         Factor on the input weights.
-    bias_scaling : float, default=0.2
+    bias_scaling : float, default=1.0
         Factor on the bias, drawn from [-1, 1].
     topology : str, matrix or callable, default="random"
         A name from `topologies()`, a dense or sparse matrix of shape (n_units, n_units), or a
@@ -91,20 +93,20 @@ class ReservoirTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Ba
         self,
         n_units: int = 300,
         *,
-        spectral_radius=0.9,
-        leak_rate=1.0,
-        input_scaling=1.0,
-        bias_scaling=0.2,
-        topology="random",
-        connectivity=10,
-        input_connectivity=1.0,
-        activation="tanh",
-        predict_state="auto",
-        random_state=None,
-        dtype="float64",
-        n_jobs=None,
-        input_weights="uniform",
-    ):
+        spectral_radius: float | None = 0.9,
+        leak_rate: float | ArrayLike = 1.0,
+        input_scaling: float | ArrayLike = 0.3,
+        bias_scaling: float = 1.0,
+        topology: Any = "random",
+        connectivity: float = 10,
+        input_connectivity: float = 1.0,
+        activation: str | Callable = "tanh",
+        predict_state: str = "auto",
+        random_state: Any = None,
+        dtype: str = "float64",
+        n_jobs: int | None = None,
+        input_weights: Any = "uniform",
+    ) -> None:
         self.n_units = n_units
         self.spectral_radius = spectral_radius
         self.leak_rate = leak_rate
