@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -201,12 +202,19 @@ class LocalESNRegressor(SequenceRegressor):
     shared : bool, default=True
         Whether all patches share one readout. Otherwise each has its own, of which `alpha` is
         chosen by generalised cross-validation if there are several.
-    spectral_radius, leak_rate, bias_scaling, topology, connectivity, activation
+    spectral_radius : float or None, default=0.3
+        As in `ESNRegressor`; a field at one time mostly tells its own future, so little memory
+        is needed.
+    leak_rate, bias_scaling, topology, connectivity, activation
         As in `ESNRegressor`.
-    input_scaling : float or array of shape (group_size + 2 * overlap,), default=0.3
-        Factor on the input weights.
+    input_scaling : float or array of shape (group_size + 2 * overlap,), default=0.1
+        Factor on the input weights; less than elsewhere, as neighbouring cells act together.
     input_connectivity : int or float, default=1.0
         Non-zeros of the input weights per unit (int) or their share (float).
+    noise : float, default=0.0
+        Standard deviation of Gaussian noise on the rows of X, in fit only. Smooth fields leave
+        directions in which no training row moves, and a closed loop may run off along them: a
+        noise of about 1e-3 then teaches the readout to come back.
     alpha, fit_intercept, solver
         As in `ESNRegressor`.
     include_input : bool, default=True
@@ -217,7 +225,7 @@ class LocalESNRegressor(SequenceRegressor):
     predict_state : {"auto", "continue", "reset"}, default="auto"
         As in `ESNRegressor`.
     random_state : None, int, RandomState, Generator or SeedSequence, default=None
-        Source of `W_in_`, `W_` and `b_`, drawn in this order.
+        Source of `W_in_`, `W_` and `b_`, drawn in this order, and of the noise.
     dtype : {"float64", "float32"}, default="float64"
         Precision of weights and states.
     input_weights : str, matrix or callable, default="uniform"
@@ -276,14 +284,15 @@ class LocalESNRegressor(SequenceRegressor):
         overlap: int = 2,
         boundary: str = "periodic",
         shared: bool = True,
-        spectral_radius: Any = 0.9,
+        spectral_radius: Any = 0.3,
         leak_rate: Any = 1.0,
-        input_scaling: Any = 0.3,
+        input_scaling: Any = 0.1,
         bias_scaling: float = 1.0,
         topology: Any = "random",
         connectivity: Any = 10,
         input_connectivity: Any = 1.0,
         activation: Any = "tanh",
+        noise: float = 0.0,
         alpha: Any = 1e-6,
         fit_intercept: bool = True,
         solver: str = "auto",
@@ -308,6 +317,7 @@ class LocalESNRegressor(SequenceRegressor):
         self.connectivity = connectivity
         self.input_connectivity = input_connectivity
         self.activation = activation
+        self.noise = noise
         self.alpha = alpha
         self.fit_intercept = fit_intercept
         self.solver = solver
@@ -326,6 +336,7 @@ class LocalESNRegressor(SequenceRegressor):
         check_number("group_size", self.group_size, owner, low=1, closed="left", integer=True)
         check_number("overlap", self.overlap, owner, low=0, closed="left", integer=True)
         check_option("boundary", self.boundary, owner, ("open", "periodic"))
+        check_number("noise", self.noise, owner, low=0, closed="left")
         return self._check_dtype()
 
     def _build(self, n_inputs, n_outputs, dtype):
@@ -336,7 +347,9 @@ class LocalESNRegressor(SequenceRegressor):
         self._fit_increments = self._learns_increments(n_inputs, n_outputs)
         self._fit_own_cells = n_inputs == n_outputs
         window = int(self.group_size + 2 * self.overlap)
-        reservoir = self._build_reservoir(window, n_outputs, self._random(), dtype)
+        rng = self._random()
+        reservoir = self._build_reservoir(window, n_outputs, rng, dtype)
+        self._fit_noise = np.random.RandomState(rng.randint(2**31 - 1))
         machine = LocalReservoirs(
             reservoir,
             n_inputs,
@@ -357,7 +370,15 @@ class LocalESNRegressor(SequenceRegressor):
     def _training_rows(self, data, washouts, states):
         kind = FeatureRows if self._own_readouts else _PatchRows
         kind = kind if self._fit_own_cells else _FieldRows
-        return kind(self._fit_reservoir, self._learnt(data), washouts, states)
+        if not self.noise:
+            return kind(self._fit_reservoir, self._learnt(data), washouts, states)
+        noisy = replace(data, rows=self._with_noise(data.rows))
+        return kind(self._fit_reservoir, self._learnt(noisy), washouts, states, clean=data.rows)
+
+    def _with_noise(self, rows):
+        self._fit_noise = copy.deepcopy(self._fit_noise)  # the former model keeps its own
+        draws = self._fit_noise.standard_normal(rows.shape)
+        return (rows + self.noise * draws).astype(rows.dtype, copy=False)
 
     def _solve(self, rows):
         if not self._own_readouts:

@@ -70,12 +70,28 @@ class FitData:
 class FeatureRows:
     """Calling the object runs the machine anew and yields (features, targets, weights) blocks.
 
-    After a complete pass `last_states` holds the state each sequence ended in.
+    `clean` are the rows as they came, where those of `data` have been made noisy.
     """
 
-    def __init__(self, machine: Machine, data: FitData, washouts: np.ndarray, states: np.ndarray):
+    def __init__(
+        self,
+        machine: Machine,
+        data: FitData,
+        washouts: np.ndarray,
+        states: np.ndarray,
+        clean: np.ndarray | None = None,
+    ):
         self.machine, self.data, self.washouts, self.states = machine, data, washouts, states
-        self.last_states = states.copy()
+        self.clean = clean
+        self._last_states = states.copy()
+
+    def final_states(self) -> np.ndarray:
+        """State each sequence ends in; to be called after a complete pass."""
+        if self.clean is not None:
+            blocks = self.machine.blocks(self.clean, self.data.layout, self.states)
+            for i, _, _, last in blocks:
+                self._last_states[i] = last
+        return self._last_states
 
     @property
     def n_features(self) -> int:
@@ -89,7 +105,7 @@ class FeatureRows:
         layout, targets, weights = self.data.layout, self.data.targets, self.data.weights
         blocks = self.machine.blocks(self.data.rows, layout, self.states)
         for i, start, features, last in blocks:
-            self.last_states[i] = last
+            self._last_states[i] = last
             skip = max(self.washouts[i] - start, 0)
             if skip >= len(features):
                 continue
@@ -147,7 +163,7 @@ class SequenceRegressor(
         states = self._fit_reservoir.start(data.rows, data.layout)
         rows = self._training_rows(data, washouts, states)
         self._publish(self._solve(rows))
-        self._remember_all(data, rows.last_states, np.zeros_like(washouts))
+        self._remember_all(data, rows.final_states(), np.zeros_like(washouts))
 
     @transactional(keep_fitted=True)
     def partial_fit(self, X: Any, y: Any, *, sample_weight: Any = None, groups: Any = None) -> Self:
@@ -179,7 +195,7 @@ class SequenceRegressor(
         else:
             self._publish(self._solve_factor(factor))
         left = np.maximum(washouts - np.diff(data.layout.indptr), 0)
-        self._remember_all(data, rows.last_states, left)
+        self._remember_all(data, rows.final_states(), left)
 
     def _prepare(self, X, y, sample_weight, groups, *, first):
         """Check parameters and data; build the machine if this is the first time."""
