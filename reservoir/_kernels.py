@@ -28,7 +28,7 @@ def add_product(weights, x, out, scratch):
 
     `weights` are the arrays of a RecurrentPlan: the layout is known when compiling. Each branch
     adds the terms of a unit in the order of k, so all of them round alike. Unsigned indices need
-    no test for negative ones, and a slice tells LLVM that the loads are contiguous.
+    no test for negative ones, nor do those of a slice counted from zero.
     """
     _product(weights)(weights, x, out, scratch)
 
@@ -56,9 +56,10 @@ def _add_dense(weights, x, out, scratch):
 def _add_csr(weights, x, out, scratch):
     indptr, indices, data = weights
     for i in range(out.shape[0]):
+        columns, values = indices[indptr[i] : indptr[i + 1]], data[indptr[i] : indptr[i + 1]]
         s = out[i]
-        for k in range(indptr[i], indptr[i + 1]):
-            s += data[k] * x[indices[k]]
+        for k in range(values.shape[0]):
+            s += values[k] * x[columns[k]]
         out[i] = s
 
 
