@@ -17,13 +17,16 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.linalg import eigvals, get_lapack_funcs, schur
-from scipy.sparse import csc_array, csr_array, diags_array, eye_array, issparse
+from scipy.sparse import csc_array, csr_array, issparse
 from scipy.sparse.csgraph import connected_components, dijkstra
 from scipy.sparse.linalg import splu
+from threadpoolctl import threadpool_limits
 
 __all__ = ["spectral_radius"]
 
-_DENSE_UNITS = 150  # up to here LAPACK takes less time than two Krylov runs (measured)
+# Up to here LAPACK takes less time than two Krylov runs, and the number of BLAS threads does not
+# show in its last bits (both measured).
+_DENSE_UNITS = 120
 _DENSE_FILL = 0.2  # above this share of non-zeros a BLAS product beats a CSR product
 _RETRY_UNITS = 600  # from here a second, longer Krylov run costs less than LAPACK
 _ERROR_BOUND = 1e-7  # largest relative error that the estimates may admit
@@ -181,7 +184,7 @@ def _noda_root(A):
     of a Perron vector may differ by more than the range of floating point.
     """
     ones = np.ones(A.shape[0])
-    identity = eye_array(A.shape[0], format="csc")
+    identity = _diagonal(ones)
     for _ in range(30):
         sums = A.sum(axis=1)
         low, high = sums.min(), sums.max()
@@ -195,6 +198,11 @@ def _noda_root(A):
             return None
         A = _rescaled(A, np.log(x))
     return None
+
+
+def _diagonal(values):
+    n = values.size
+    return csc_array((values, np.arange(n), np.arange(n + 1)), shape=(n, n))
 
 
 def _rescaled(A, logs):
@@ -221,7 +229,7 @@ def _balanced(A):
         # The Hessian is a graph Laplacian, singular for equal shifts of all units: fix the first.
         laplacian = -(squares + squares.T)
         if issparse(A):
-            laplacian = csc_array(laplacian + diags_array(out + into))[1:, 1:]
+            laplacian = csc_array(laplacian + _diagonal(out + into))[1:, 1:]
             step = splu(laplacian).solve(slope[1:])
         else:
             laplacian[np.diag_indices(n)] += out + into
@@ -238,6 +246,14 @@ def _balanced(A):
 
 def _dense_radius(B):
     B = B.toarray() if issparse(B) else B
+    if B.shape[0] <= _DENSE_UNITS:
+        return _balanced_radius(B)
+    with threadpool_limits(limits=1, user_api="blas"):  # the last bits depend on the number
+        return _balanced_radius(B)
+
+
+def _balanced_radius(B):
+    """LAPACK's answer as it is if sound, else after balancing, which also bares nilpotence."""
     radius, sound = _lapack_radius(B)
     if not sound:
         B = _balanced(B)
@@ -355,7 +371,8 @@ def _period(B):
     With period d the eigenvalues come in d-fold rotations. B**d maps each of d groups of units
     to itself, and within one group the rotations are one eigenvalue.
     """
-    links = csr_array((np.ones(B.nnz), B.indices, B.indptr), shape=B.shape)
+    parts = (np.ones(B.nnz), B.indices.astype(np.int32), B.indptr.astype(np.int32))
+    links = csr_array(parts, shape=B.shape)
     depth = dijkstra(links, indices=0, unweighted=True)
     ahead = np.repeat(depth, np.diff(B.indptr)) + 1.0 - depth[B.indices]
     period = int(np.gcd.reduce(ahead.astype(np.int64)))

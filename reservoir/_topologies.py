@@ -15,6 +15,7 @@ import numpy as np
 from scipy.linalg import qr
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import connected_components
+from threadpoolctl import threadpool_limits
 
 __all__ = ["build_topology", "per_row", "register_topology", "share", "topologies"]
 
@@ -210,7 +211,9 @@ def _dense(n_units, random_state):
 
 
 def _orthogonal(n_units, random_state):
-    Q, R = qr(random_state.standard_normal((n_units, n_units)), check_finite=False)
+    normal = random_state.standard_normal((n_units, n_units))
+    with threadpool_limits(limits=1, user_api="blas"):  # its last bits depend on the number
+        Q, R = qr(normal, check_finite=False)
     # Without the signs the distribution would depend on LAPACK's choice of reflectors.
     return Q * np.where(np.diag(R) < 0.0, -1.0, 1.0)
 

@@ -143,10 +143,10 @@ def input_matrix(
     ...     4, 2, kind="bernoulli", input_scaling=[0.5, 2.0], input_connectivity=1.0,
     ...     rng=rng, owner="ESNRegressor",
     ... )
-    array([[-0.5,  2. ],
-           [ 0.5, -2. ],
+    array([[ 0.5,  2. ],
            [ 0.5,  2. ],
-           [ 0.5,  2. ]])
+           [-0.5,  2. ],
+           [-0.5,  2. ]])
     """
     check_number("n_units", n_units, owner, low=1, closed="left", integer=True)
     scaling = _check_scaling("input_scaling", input_scaling, n_inputs, owner)

@@ -130,9 +130,9 @@ def test_a_nilpotent_matrix_is_used_as_it_is_or_refused(matrix):
     [
         ({"topology": "ring"}, "'topology' parameter of ESNRegressor must be a str among {'cycle'"),
         ({"topology": np.eye(3)}, r"must be a matrix of shape \(4, 4\). Got 'shape \(3, 3\)'"),
-        ({"topology": sp.eye_array(5)}, r"must be a matrix of shape \(4, 4\)"),
+        ({"topology": sp.eye(5)}, r"must be a matrix of shape \(4, 4\)"),
         ({"topology": np.eye(4) * 1j}, "of real numbers"),
-        ({"topology": sp.eye_array(4, dtype=complex)}, "of real numbers"),
+        ({"topology": sp.eye(4, dtype=complex)}, "of real numbers"),
         ({"topology": np.full((4, 4), "a")}, "of real numbers"),
         ({"topology": None}, "must be a matrix of shape"),
         ({"topology": lambda n, rng: np.ones(n)}, r"Got 'shape \(4,\)'"),
