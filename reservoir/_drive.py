@@ -136,8 +136,8 @@ def iter_sequences(
 ) -> Iterator[tuple[int, int, np.ndarray]]:
     """Drive many sequences, each from its own initial state.
 
-    Sequences of similar length run side by side, which is two to three times faster. The blocks
-    of one sequence come in the order of time; those of different sequences are interleaved.
+    Sequences of similar length run side by side where that is faster. The blocks of one sequence
+    come in the order of time; those of different sequences are interleaved.
 
     Parameters
     ----------
@@ -159,7 +159,7 @@ def iter_sequences(
         A view that the next block overwrites; the caller may change it.
     """
     memory, copy = _batch_memory(res), np.empty((0, res.n_units), dtype=res.dtype)
-    for group in _groups([len(X) for X in sequences], batched=not noise):
+    for group in _groups(res, [len(X) for X in sequences], one_by_one=bool(noise)):
         if len(group) == 1:
             i = group[0]
             x = None if initial_states is None else initial_states[i]
@@ -202,7 +202,7 @@ def reduce_sequences(
     last = np.zeros((lengths.size, res.n_units), dtype=res.dtype)
     mean = np.zeros_like(last)
     memory = _batch_memory(res)
-    for group in _groups(lengths.tolist(), batched=True):
+    for group in _groups(res, lengths.tolist()):
         if len(group) == 1:
             i = group[0]
             for start, block in state_blocks(res, sequences[i]):
@@ -212,8 +212,9 @@ def reduce_sequences(
         total = np.zeros((res.n_units, len(group)), dtype=res.dtype)
         for start, alive, block in _batch_blocks(res, group, sequences, None, None, memory):
             for t, width in enumerate(alive):
+                states = block[t, :, :width]
                 counts = skip[group[:width]] <= start + t
-                total[:, :width] += np.where(counts, block[t, :, :width], 0)
+                total[:, :width] += states if counts.all() else np.where(counts, states, 0)
                 ended = np.flatnonzero(lengths[group[:width]] == start + t + 1)
                 last[np.take(group, ended)] = block[t, :, ended]
         mean[group] = total.T
@@ -239,9 +240,10 @@ def _drive(res, x, block):
     drive(res.plan.arrays, res.code, res.leak, x, block, scratch(res))
 
 
-def _groups(lengths, *, batched):
+def _groups(res, lengths, *, one_by_one=False):
     """Split indices into lists that run side by side: similar lengths, the longest first."""
-    if not batched:
+    # Side by side, a weight meets contiguous states; on cyclic diagonals it does so anyway.
+    if one_by_one or res.plan.layout == "shift":
         return [[i] for i in range(len(lengths))]
     order = sorted(range(len(lengths)), key=lambda i: (-lengths[i], i))
     groups: list[list[int]] = []

@@ -318,13 +318,18 @@ def test_reductions_are_those_of_the_states(seed, dtype, lengths, data):
 
 def test_groups_hold_similar_lengths_and_every_index_once():
     lengths = [0, 100, 99, 51, 50, 49, 48, 47, 9, 1000, *[20] * 40]
-    groups = _drive._groups(lengths, batched=True)
+    res, _, _ = problem(0, "ell", np.float64)
+    groups = _drive._groups(res, lengths)
     assert sorted(i for group in groups for i in group) == list(range(len(lengths)))
     for group in groups:
         inside = [lengths[i] for i in group]
         assert inside == sorted(inside, reverse=True)
         assert len(group) == 1 or (len(group) >= 4 and 2 * inside[-1] >= inside[0])
     assert max(len(group) for group in groups) <= 32
+    diagonals, _, _ = problem(0, "shift", np.float64)
+    alone = [[i] for i in range(len(lengths))]
+    assert _drive._groups(diagonals, lengths) == alone
+    assert _drive._groups(res, lengths, one_by_one=True) == alone
 
 
 # -- closed loops -----------------------------------------------------------------------------
