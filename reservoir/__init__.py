@@ -13,7 +13,9 @@ from ._local import LocalESNRegressor
 from ._ngrc import NVARRegressor
 from ._sequence_tools import SequenceScaler, sequence_scorer
 from ._simulate import continue_fit, leave_one_out_errors, simulate_paths
+from ._spectral import spectral_radius
 from ._stream import ReservoirStream
+from ._topologies import register_topology, topologies
 from ._transformer import ReservoirTransformer
 from ._window import WindowESNRegressor
 
@@ -31,6 +33,9 @@ __all__ = [
     "continue_fit",
     "leave_one_out_errors",
     "register_activation",
+    "register_topology",
     "sequence_scorer",
     "simulate_paths",
+    "spectral_radius",
+    "topologies",
 ]
