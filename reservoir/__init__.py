@@ -12,7 +12,7 @@ from ._esn import ESNRegressor
 from ._local import LocalESNRegressor
 from ._ngrc import NVARRegressor
 from ._sequence_tools import SequenceScaler, sequence_scorer
-from ._simulate import continue_fit, leave_one_out_errors, simulate_paths
+from ._simulate import continue_fit, leave_one_out_errors, simulate_paths, without_rows
 from ._spectral import spectral_radius
 from ._stream import ReservoirStream
 from ._topologies import register_topology, topologies
@@ -38,4 +38,5 @@ __all__ = [
     "simulate_paths",
     "spectral_radius",
     "topologies",
+    "without_rows",
 ]

@@ -16,8 +16,9 @@ from scipy.linalg import qr, solve_triangular
 from echocast.exceptions import ForecastDivergedError
 
 from ._activations import elementwise
+from ._factor import RowBuffer
 
-__all__ = ["continue_fit", "leave_one_out_errors", "simulate_paths"]
+__all__ = ["continue_fit", "leave_one_out_errors", "simulate_paths", "without_rows"]
 
 _CHUNK = 4096  # rows of states held at a time
 _LEAST_FREEDOM = 1e-3  # a row that the readout interpolates would otherwise divide by zero
@@ -167,6 +168,35 @@ def continue_fit(esn: Any, X: np.ndarray, y: np.ndarray, *, state: np.ndarray) -
     other = copy.copy(esn)
     other._fit_ends = {None: (np.asarray(state, dtype=esn.state_.dtype), 0)}
     return other.partial_fit(X, y)
+
+
+def without_rows(esn: Any) -> Any:
+    """A copy that holds no training rows, which the readout's statistics else buffer for a while.
+
+    Parameters
+    ----------
+    esn : ESNRegressor
+        Fitted; not changed.
+
+    Returns
+    -------
+    ESNRegressor
+        With the same weights; `partial_fit` goes on from it, equal to rounding.
+
+    Examples
+    --------
+    >>> import numpy as np, pickle
+    >>> from echocast.reservoir import ESNRegressor, without_rows
+    >>> u = np.sin(0.2 * np.arange(500))[:, None]
+    >>> esn = ESNRegressor(n_units=20, random_state=0).fit(u[:-1], u[1:])
+    >>> len(pickle.dumps(without_rows(esn))) < len(pickle.dumps(esn))
+    True
+    """
+    other = copy.copy(esn)
+    factor = copy.copy(esn._fit_factor.flushed())
+    factor._buffer = RowBuffer(factor.n_features, factor.n_targets)
+    other._fit_factor = factor
+    return other
 
 
 def leave_one_out_errors(

@@ -12,6 +12,7 @@ from echocast.reservoir import (
     continue_fit,
     leave_one_out_errors,
     simulate_paths,
+    without_rows,
 )
 
 
@@ -183,3 +184,14 @@ def test_continue_fit_starts_from_the_given_state():
     skipped = half.transform(u[100:120], initial_state=half.state_)[-1]
     elsewhere = continue_fit(half, u[120:-1], u[121:], state=skipped)
     assert_allclose(elsewhere.state_, whole.state_, rtol=1e-10)
+
+
+def test_without_rows_keeps_the_statistics_alone():
+    u = np.random.RandomState(2).randn(300, 1)
+    esn = ESNRegressor(n_units=15, alpha=1e-2, washout=10, random_state=0).fit(u[:200], u[1:201])
+    bare = without_rows(esn)
+    assert bare._fit_factor._buffer.n_pending == 0
+    assert esn._fit_factor._buffer.n_pending > 0
+    assert bare._fit_factor.n_samples == esn._fit_factor.n_samples
+    more = [model.partial_fit(u[200:-1], u[201:]) for model in (bare, esn)]
+    assert_allclose(more[0].coef_, more[1].coef_, rtol=1e-8, atol=1e-12)
