@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from scipy.linalg import lapack, qr
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax, softmax
 
@@ -43,9 +44,9 @@ def fit_label_ridge(
     targets = _targets(labels, n_classes)
     mean = features.mean(axis=0, dtype=np.float64)
     rows = features - mean
-    turn = None
+    reflections = None
     if rows.shape[1] > rows.shape[0]:
-        turn, triangle = np.linalg.qr(rows.T)
+        reflections, triangle = qr(rows.T, mode="raw", overwrite_a=True, check_finite=False)
         rows = triangle.T
 
     def blocks():
@@ -60,10 +61,19 @@ def fit_label_ridge(
         owner=owner,
     )
     scores = leave_one_out(fit, blocks)
-    if turn is not None:
-        fit.coef = fit.coef @ turn.T
+    if reflections is not None:
+        fit.coef = _turned_back(fit.coef, *reflections)
     fit.intercept = fit.intercept - fit.coef @ mean
     return fit, scores
+
+
+def _turned_back(coef, reflectors, factors):
+    """Coefficients (n_targets, n_features) from those of the triangle, without forming Q."""
+    padded = np.zeros((len(reflectors), len(coef)), order="F")
+    padded[: coef.shape[1]] = coef.T
+    _, work, _ = lapack.dormqr("L", "N", reflectors, factors, padded, -1)
+    turned, _, _ = lapack.dormqr("L", "N", reflectors, factors, padded, int(work[0]))
+    return np.ascontiguousarray(turned.T)
 
 
 def _targets(labels, n_classes):

@@ -47,7 +47,7 @@ def state_basis(
     shift, count = None, 0
     total, moments = np.zeros(n_units), np.zeros((n_units, n_units))
     for i, start, states in iter_sequences(reservoir, sequences):
-        kept = states[max(skips[i] - start, 0) :].astype(np.float64)
+        kept = states[max(skips[i] - start, 0) :].astype(np.float64, copy=False)
         if not len(kept):
             continue
         if shift is None:
