@@ -182,6 +182,13 @@ class NVARRegressor(SequenceRegressor):
         Last target of fit, in the same form.
     n_features_in_, feature_names_in_ : int, ndarray of str
 
+    Notes
+    -----
+    Exact data in short steps make the delayed copies nearly collinear, and with a tiny penalty
+    the closed loop may then explode although one-step errors are small. Raise `alpha`, or take
+    ``delays=1`` with ``degree=(2, 3)`` where the whole state is observed. (The paper's data
+    carry the error of a coarse integrator, which has the same effect as a larger penalty.)
+
     References
     ----------
     .. [1] D. J. Gauthier, E. Bollt, A. Griffith and W. A. S. Barbosa, "Next generation

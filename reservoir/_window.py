@@ -20,7 +20,7 @@ from ._stepping import make_advance
 __all__ = ["WindowESNRegressor", "lag_columns"]
 
 _TILE = 64  # rows driven side by side
-_LAG_NAME = re.compile(r"^(?:(?P<series>.*?)[\s_.\-]*)??lag[\s_.\-]*(?P<lag>\d+)$", re.IGNORECASE)
+_LAG_NAME = re.compile(r"^(?:(?P<series>.*?)[\s_.-]+)?lag[\s_.-]*(?P<lag>\d+)$", re.IGNORECASE)
 
 
 def lag_columns(names: Sequence[str]) -> np.ndarray | None:
