@@ -17,7 +17,7 @@ from sklearn.metrics import accuracy_score
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
-from echocast._checks import check_number, check_option
+from echocast._checks import check_number, check_option, refuse
 
 from ._base import BaseReservoir, transactional
 from ._label_ridge import fit_label_ridge, fit_sharpness, probabilities
@@ -243,7 +243,8 @@ class ESNClassifier(
         self.classes_, labels = np.unique(y, return_inverse=True)
         if len(self.classes_) < 2:
             raise ValueError(
-                f"{owner} needs at least 2 classes, but y has one class only: {self.classes_[0]!r}."
+                f"{owner} needs at least 2 classes, but y has one class only: "
+                f"{self.classes_.tolist()[0]!r}."
             )
         sequences = self._long_enough(rows, layout)
         self._fit_reservoir = self._build_reservoir(rows.shape[1], 0, self._random(), dtype)
@@ -263,6 +264,8 @@ class ESNClassifier(
         owner = type(self).__name__
         dtype = self._check_reservoir()
         check_option("features", self.features, owner, FEATURES)
+        if not isinstance(self.bidirectional, (bool, np.bool_)):
+            refuse("bidirectional", owner, "a bool", self.bidirectional)
         self._check_washout()
         check_number("n_components", self.n_components, owner, low=1, integer=True, also=(None,))
         check_number("model_alpha", self.model_alpha, owner, low=0, closed="neither")
@@ -295,7 +298,14 @@ class ESNClassifier(
         parts = [
             encoder(each, n_jobs=self.n_jobs) for encoder, each in zip(self._fit_encoders, passes)
         ]
-        return np.concatenate(parts, axis=1)
+        features = np.concatenate(parts, axis=1)
+        if not np.isfinite(features).all():
+            i = int(np.flatnonzero(~np.isfinite(features).all(axis=1))[0])
+            raise ValueError(
+                f"The features of sequence {i} are not finite: its states grow without bound. "
+                "Use a bounded activation, or lower `spectral_radius` or `input_scaling`."
+            )
+        return features
 
     def _fit_readout(self, features, y, labels):
         self._n_features_out = features.shape[1]

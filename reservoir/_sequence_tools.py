@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -17,7 +18,7 @@ from ._base import transactional
 from ._labelled import without_padding
 from ._sequences import read_rows, read_targets
 
-__all__ = ["SequenceScaler", "is_single", "sequence_scorer"]
+__all__ = ["SequenceScaler", "is_single", "keeps_sequences", "sequence_scorer"]
 
 
 def is_single(X: Any) -> bool:
@@ -30,6 +31,27 @@ def is_single(X: Any) -> bool:
     return len(kinds) > 0 and all(kind == np.float32 for kind in kinds)
 
 
+def keeps_sequences(cls: type) -> type:
+    """Class decorator: `set_output` shapes 2-D results; lists and 3-D arrays stay what they are.
+
+    scikit-learn's wrapper would put any result into one table, which fails for sequences, also
+    where `transform_output` is set globally.
+    """
+
+    def passing(wrapped):
+        @functools.wraps(wrapped)
+        def method(self, X, *args, **kwargs):
+            several = isinstance(X, (list, tuple)) or getattr(X, "ndim", 2) == 3
+            return (wrapped.__wrapped__ if several else wrapped)(self, X, *args, **kwargs)
+
+        return method
+
+    for name in ("transform", "fit_transform"):
+        setattr(cls, name, passing(getattr(cls, name)))
+    return cls
+
+
+@keeps_sequences
 class SequenceScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     """Scale each feature to zero mean and unit variance over all steps of all sequences.
 

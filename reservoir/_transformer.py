@@ -10,12 +10,13 @@ from numpy.typing import ArrayLike
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 
 from ._base import BaseReservoir, harvest, transactional
-from ._sequence_tools import is_single
+from ._sequence_tools import is_single, keeps_sequences
 from ._sequences import read_rows
 
 __all__ = ["ReservoirTransformer"]
 
 
+@keeps_sequences
 class ReservoirTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseReservoir):
     r"""Turn rows that are time steps into the states of a fixed random reservoir.
 

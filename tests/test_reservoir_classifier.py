@@ -355,6 +355,7 @@ def test_a_failed_or_interrupted_fit_leaves_the_former_model_intact(monkeypatch)
         ({"n_units": 0}, "n_units"),
         ({"leak_rate": 0.0}, "leak_rate"),
         ({"features": "first"}, "features"),
+        ({"bidirectional": "yes"}, "bidirectional"),
         ({"alpha": -1.0}, "alpha"),
         ({"alpha": "best"}, "alpha"),
         ({"washout": -1}, "washout"),
@@ -400,6 +401,13 @@ def test_bad_data_are_refused_in_words_that_help(change, message):
 def _with(X, i, value):
     X[i][1, 0] = value
     return X
+
+
+def test_states_without_bound_are_refused_and_not_classified():
+    X, y = waves(12)
+    clf = make(activation="identity", spectral_radius=8.0, leak_rate=1.0).fit(X, y)
+    with pytest.raises(ValueError, match=r"features of sequence 1 are not finite.*bounded activ"):
+        clf.predict([X[0], np.ones((2000, 2))])
 
 
 def test_new_data_must_have_the_form_and_width_of_fit():

@@ -13,7 +13,13 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from echocast.exceptions import InvalidParameterError
-from echocast.reservoir import ESNClassifier, ESNRegressor, SequenceScaler, sequence_scorer
+from echocast.reservoir import (
+    ESNClassifier,
+    ESNRegressor,
+    ReservoirTransformer,
+    SequenceScaler,
+    sequence_scorer,
+)
 
 
 def parts(lengths=(5, 9, 7), n_features=3, seed=0):
@@ -82,6 +88,18 @@ def test_constant_columns_are_centred_only(value):
     scaler = SequenceScaler().fit(X)
     assert scaler.scale_ == 1.0
     assert_allclose(np.concatenate(scaler.transform(X)), 0.0, atol=1e-6)
+
+
+@pytest.mark.parametrize("estimator", [SequenceScaler(), ReservoirTransformer(4, random_state=0)])
+def test_sequences_stay_sequences_where_pandas_output_is_set(estimator):
+    X = [part[:, :1] for part in parts()]
+    frame = pd.DataFrame(X[0], columns=["u"])
+    plain = estimator.fit(X).transform(X)
+    with sklearn.config_context(transform_output="pandas"):
+        for out in (estimator.transform(X), estimator.fit_transform(X)):
+            assert_array_equal(np.vstack(out), np.vstack(plain))
+        assert estimator.fit_transform(np.stack([X[0], X[0]])).shape[:2] == (2, 5)
+        assert isinstance(estimator.fit_transform(frame), pd.DataFrame)
 
 
 def test_a_failed_fit_of_the_scaler_changes_nothing():
