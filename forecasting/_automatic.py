@@ -1,0 +1,137 @@
+"""Rules that choose transforms and lags from the rows of fit alone.
+
+The thresholds were set on development origins of some 120 public series of all frequencies.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from echocast._checks import refuse
+
+from ._transforms import (
+    Deseasonalize,
+    Difference,
+    SeasonalDifference,
+    Standardize,
+    Transform,
+    detrended,
+    seasonal_indices,
+)
+
+__all__ = ["choose_lags", "choose_transforms", "seasonal_strength", "unit_root_statistic"]
+
+_WEAK, _STRONG = 0.3, 0.64  # seasonal strength from which means, or differences, are taken off
+_CRITICAL = -2.86  # Dickey-Fuller, 5 per cent, with a constant
+_MOST_LAGS = 100
+
+
+def choose_transforms(Y: np.ndarray, season_length: int) -> list[Transform]:
+    """Unfitted steps for the rows (n_steps, n_columns), each with the columns it acts on.
+
+    1. A column whose seasonal strength exceeds 0.3 has its seasonal means taken off; but if the
+       strength exceeds 0.64 and what the means leave wanders, it is differenced over the season
+       instead, as its season may wander too. Either needs three seasons.
+    2. What is left is differenced if it wanders: its lag-one autocorrelation exceeds
+       ``1 - 2 / sqrt(n)`` and a Dickey-Fuller test at 5 per cent does not reject a unit root.
+       (The first condition spares short series, for which the test is too weak; the second
+       spares smooth oscillations.)
+    3. All columns are standardised.
+    """
+    steps: list[Transform] = []
+    differenced, centred = _seasonal_columns(Y, season_length)
+    if differenced.any():
+        steps.append(SeasonalDifference(columns=differenced))
+    if centred.any():
+        steps.append(Deseasonalize(columns=centred))
+    rest = Y
+    for step in steps:
+        rest = step.fit(rest, season_length).forward(rest, 0)
+    wandering = np.array([_wanders(column) for column in rest.T])
+    if wandering.any():
+        steps.append(Difference(columns=wandering))
+    return [*steps, Standardize()]
+
+
+def _seasonal_columns(Y, season_length):
+    """Masks of the columns to difference over the season, and to take seasonal means off."""
+    if season_length < 2 or len(Y) < max(3 * season_length, 2 * season_length + 8):
+        return np.zeros((2, Y.shape[1]), dtype=bool)
+    strength = seasonal_strength(Y, season_length)
+    means = seasonal_indices(Y, season_length)
+    rest = Y - means[np.arange(len(Y)) % season_length]
+    wandering = np.array([_wanders(column) for column in rest.T])
+    differenced = (strength > _STRONG) & wandering
+    return differenced, (strength > _WEAK) & ~differenced
+
+
+def seasonal_strength(Y: np.ndarray, period: int) -> np.ndarray:
+    """Share of the detrended variance that repeats with the season, for each column.
+
+    References
+    ----------
+    .. [1] R. Hyndman, G. Athanasopoulos, "Forecasting: Principles and Practice", 3rd edition,
+       2021, section 4.3, with a classical decomposition in place of STL.
+    """
+    rest, first = detrended(Y, period)
+    season = seasonal_indices(Y, period)[(first + np.arange(len(rest))) % period]
+    total, remainder = rest.var(axis=0), (rest - season).var(axis=0)
+    share = np.divide(remainder, total, out=np.ones_like(total), where=total > 0)
+    return np.maximum(0.0, 1.0 - share)
+
+
+def _wanders(y):
+    n = len(y)
+    centred = y - y.mean()
+    energy = centred @ centred
+    if n < 10 or energy <= n * (1e-12 * np.abs(y).max(initial=1.0)) ** 2:
+        return False
+    if centred[1:] @ centred[:-1] / energy <= 1 - 2 / np.sqrt(n):
+        return False
+    return unit_root_statistic(y) > _CRITICAL
+
+
+def unit_root_statistic(y: np.ndarray) -> float:
+    """Augmented Dickey-Fuller t statistic with a constant and (n - 1) ** (1/3) lags.
+
+    References
+    ----------
+    .. [1] S. Said, D. Dickey, "Testing for unit roots in autoregressive-moving average models
+       of unknown order", Biometrika 71, 1984.
+    """
+    changes = np.diff(y) / y.std()
+    if np.ptp(changes) <= 1e-9 * np.abs(changes).max():
+        return 0.0  # a straight line: nothing but its slope is known
+    n_lags = min(int((len(y) - 1) ** (1 / 3)), len(y) // 4)
+    target = changes[n_lags:]
+    level = (y[n_lags:-1] - y.mean()) / y.std()
+    lagged = [changes[n_lags - i : len(changes) - i] for i in range(1, n_lags + 1)]
+    columns = np.column_stack([level, np.ones(len(target)), *lagged])
+    coef, _, rank, _ = np.linalg.lstsq(columns, target, rcond=None)
+    freedom = len(target) - rank
+    residual = target - columns @ coef
+    if freedom < 1 or residual @ residual <= 1e-20 * (target @ target):
+        return -np.inf  # an exact recurrence: the level carries information
+    covariance = np.linalg.pinv(columns.T @ columns)[0, 0] * (residual @ residual) / freedom
+    return float(coef[0] / np.sqrt(covariance)) if covariance > 0 else 0.0
+
+
+def choose_lags(lags: Any, n_rows: int, n_columns: int, season_length: int, owner: str) -> tuple:
+    """Lags that the readout sees, ascending and with 1 among them.
+
+    None takes two seasons, or 12 without a season; at most 100, and at most one coefficient
+    for every six rows.
+    """
+    if lags is None:
+        wanted = 2 * season_length if season_length > 1 else 12
+        fits = n_rows // (6 * n_columns)
+        return tuple(range(1, max(1, min(wanted, fits, _MOST_LAGS)) + 1))
+    if isinstance(lags, (int, np.integer)) and not isinstance(lags, bool) and lags >= 1:
+        return tuple(range(1, int(lags) + 1))
+    values = np.asarray(lags)
+    if values.ndim == 1 and len(values) and values.dtype.kind in "iu" and values.min() >= 1:
+        return tuple(int(lag) for lag in sorted({1, *values.tolist()}))
+    refuse("lags", owner, "None, an int >= 1 or a list of such", lags)
+    raise AssertionError  # refuse always raises

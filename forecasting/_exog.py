@@ -1,0 +1,193 @@
+"""Exogenous columns: aligned with y by label, never by position."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from echocast.exceptions import ExtraColumnsWarning
+
+from ._frames import read_values
+from ._index import check_increasing, show
+
+__all__ = ["ExogSpec", "check_order_of_arguments", "read_exog"]
+
+
+@dataclass(frozen=True)
+class ExogSpec:
+    """What the exogenous columns of fit were."""
+
+    columns: tuple
+
+    @property
+    def n_columns(self) -> int:
+        return len(self.columns)
+
+
+def read_exog(
+    X: Any,
+    index: pd.Index,
+    *,
+    spec: ExogSpec | None,
+    is_array: bool,
+    owner: str,
+    future: bool = False,
+) -> tuple[np.ndarray, ExogSpec]:
+    """Rows of X for the labels of `index`, in the column order of fit.
+
+    Parameters
+    ----------
+    X : DataFrame, Series, ndarray or None
+    index : Index
+        The labels needed.
+    spec : ExogSpec or None
+        Columns of fit; None reads them from X (this is the fit).
+    is_array : bool
+        Whether y is a numpy array, whose rows have no labels; X must then be one too.
+    owner : str
+        The estimator's name in messages.
+    future : bool
+        Whether `index` lies after the cutoff (for the wording).
+
+    Returns
+    -------
+    values : ndarray of shape (len(index), n_columns)
+    spec : ExogSpec
+    """
+    if X is None:
+        if spec is not None and spec.n_columns:
+            rows = f"{len(index)} row{'s' if len(index) > 1 else ''}"
+            start = "" if is_array else f" from {show(index[0])}"
+            raise ValueError(
+                f"Forecaster was fitted with exogenous columns {list(spec.columns)}; pass X with "
+                f"{rows}{start}."
+            )
+        return np.empty((len(index), 0)), ExogSpec(())
+    if spec is not None and spec.n_columns == 0:
+        raise ValueError("Forecaster was fitted without exogenous variables; X must be None.")
+    if is_array:
+        values, columns = _array_rows(X, len(index), spec, owner)
+    else:
+        frame = _as_frame(X)
+        columns = tuple(frame.columns) if spec is None else spec.columns
+        frame = _pick_columns(frame, columns)
+        values = _label_rows(frame, index, future)
+    _refuse_bad_values(values, index, columns, is_array, owner)
+    return values, ExogSpec(columns)
+
+
+def _array_rows(X, n_rows, spec, owner):
+    if isinstance(X, (pd.DataFrame, pd.Series)):
+        raise TypeError(
+            "`y` was a numpy array, whose rows have no labels to align X with; pass X as a numpy "
+            "array too, or y as a Series."
+        )
+    X = np.asarray(X)
+    X = X[:, None] if X.ndim == 1 else X
+    if X.ndim != 2:
+        raise ValueError(f"Found array with dim {X.ndim}, while dim <= 2 is required for `X`.")
+    if spec is not None and X.shape[1] != spec.n_columns:
+        raise ValueError(
+            f"X has {X.shape[1]} features, but {owner} is expecting {spec.n_columns} features as "
+            "input."
+        )
+    if len(X) != n_rows:
+        raise ValueError(
+            f"X must have one row for each step: expected {n_rows} rows, got {len(X)}."
+        )
+    columns = tuple(range(X.shape[1]))
+    return read_values([X[:, i] for i in columns], columns, "X"), columns
+
+
+def _as_frame(X):
+    if isinstance(X, pd.Series):
+        X = X.to_frame("X" if X.name is None else X.name)
+    if not isinstance(X, pd.DataFrame):
+        raise TypeError(
+            "`X` must be a pandas DataFrame indexed like `y`, because rows are aligned by label. "
+            f"Found {type(X)}."
+        )
+    if not X.columns.is_unique:
+        twice = X.columns[X.columns.duplicated()][0]
+        raise ValueError(f"`X` has more than one column named {twice!r}.")
+    if X.shape[1] == 0:
+        raise ValueError(f"Found array with 0 feature(s) (shape={X.shape}) in X; pass X=None.")
+    return X
+
+
+def _pick_columns(frame, columns):
+    missing = [c for c in columns if c not in frame.columns]
+    if missing:
+        raise ValueError(
+            f"Missing columns in X. Expected {list(columns)}. Got {list(frame.columns)}."
+        )
+    extra = [c for c in frame.columns if c not in columns]
+    if extra:
+        warnings.warn(
+            f"Ignored columns not seen at fit: {extra}.", ExtraColumnsWarning, stacklevel=5
+        )
+    return frame[list(columns)]
+
+
+def _label_rows(frame, index, future):
+    _check_same_kind(frame.index, index)
+    check_increasing(frame.index, "X")
+    rows = frame.index.get_indexer(index)
+    if (rows < 0).any():
+        first_missing = index[int(np.argmin(rows))]
+        if future and len(frame) and (rows < 0).all():
+            raise ValueError(
+                f"X starts at {show(frame.index[0])} and ends at {show(frame.index[-1])}; the "
+                f"forecast needs {show(index[0])} … {show(index[-1])}."
+            )
+        raise ValueError(
+            f"X must cover {show(index[0])} … {show(index[-1])}. Missing: {show(first_missing)}"
+            + (f" and {int((rows < 0).sum()) - 1} more." if (rows < 0).sum() > 1 else ".")
+        )
+    taken = frame.iloc[rows]
+    columns = [taken.iloc[:, i] for i in range(taken.shape[1])]
+    return read_values(columns, list(taken.columns), "X")
+
+
+def _check_same_kind(found, needed):
+    if isinstance(needed, pd.DatetimeIndex) and isinstance(found, pd.DatetimeIndex):
+        if (found.tz is None) != (needed.tz is None):
+            aware, naive = ("X", "y") if needed.tz is None else ("y", "X")
+            zone = found.tz if needed.tz is None else needed.tz
+            raise TypeError(
+                f"`{aware}` is tz-aware ({zone}) and `{naive}` is tz-naive. Use "
+                f"{naive}.tz_localize({str(zone)!r})."
+            )
+        return
+    for kind in (pd.DatetimeIndex, pd.PeriodIndex):
+        if isinstance(needed, kind) != isinstance(found, kind):
+            raise TypeError(
+                f"`X` must be indexed like `y` ({type(needed).__name__}); its index is a "
+                f"{type(found).__name__} of dtype {found.dtype}."
+            )
+
+
+def _refuse_bad_values(values, index, columns, is_array, owner):
+    for test, text in ((np.isnan, "NaN"), (np.isinf, "infinity or a value too large")):
+        bad = test(values)
+        if bad.any():
+            row, column = np.argwhere(bad)[0]
+            place = f"row {row}" if is_array else show(index[row])
+            raise ValueError(
+                f"Input X contains {text}. {owner} needs complete exogenous columns. "
+                f"{int(bad.sum())} value{'s' if bad.sum() > 1 else ''}, first at {place}, column "
+                f"{columns[column]!r}."
+            )
+
+
+def check_order_of_arguments(y: Any, X: Any) -> None:
+    """Refuse what looks like scikit-learn's ``fit(X, y)``."""
+    if getattr(y, "ndim", 0) == 2 and getattr(X, "ndim", 0) == 1:
+        raise ValueError(
+            "`y` has two dimensions and `X` one: forecasters take fit(y, X), the target first. "
+            "(One exogenous column for several targets: pass X.to_frame().)"
+        )

@@ -1,0 +1,342 @@
+"""The echo state network forecaster: pandas in, pandas out."""
+
+from __future__ import annotations
+
+import copy
+import warnings
+from typing import Any
+
+import numpy as np
+
+from echocast._checks import check_generator, check_number, check_option
+from echocast.exceptions import ConstantTargetWarning, ForecastDivergenceWarning
+
+from ._base import BaseForecaster, level_bounds
+from ._intervals import ConformalScores, conformal_origins, draw_innovations, path_quantiles
+from ._recursive import RecursiveNetwork
+
+__all__ = ["ESNForecaster"]
+
+_MOST_ERRORS = 1000
+
+
+class ESNForecaster(BaseForecaster):
+    r"""Forecast with an echo state network that runs on its own predictions.
+
+    The series is made stationary (differences, seasonal means, standardising), an
+    `ESNRegressor` learns the next value from the values before it, and forecasts feed each
+    prediction back as the next input. All of it is fitted to what precedes the cutoff.
+
+    Parameters
+    ----------
+    n_units : int, default=300
+        Most units of the reservoir; no more than a quarter of the training rows are used (but
+        at least ten), unless `topology` is a matrix. See `n_units_`.
+    spectral_radius : float or None, default=0.5
+        As in `ESNRegressor`, like all parameters down to `solver`. The defaults were measured
+        on development origins of some 120 public series of all frequencies.
+    leak_rate : float or array of shape (n_units,), default=1.0
+    input_scaling : float, default=0.3
+        Weight of the newest values and the exogenous columns, all standardised, in the drive
+        of the reservoir. Older lags reach the readout alone.
+    bias_scaling : float, default=1.0
+    topology : str, matrix or callable, default="random"
+    connectivity : int or float, default=10
+    input_connectivity : int or float, default=1.0
+    input_weights : str, matrix or callable, default="uniform"
+    activation : str, default="tanh"
+    noise : float, default=0.0
+    alpha : float, array of floats or "auto", default="auto"
+        Ridge penalty; "auto" and arrays are decided by leave-one-out errors.
+    fit_intercept : bool, default=True
+    solver : {"auto", "cholesky", "qr", "svd"}, default="auto"
+    include_input : bool, default=True
+        Whether the readout sees the lags and exogenous columns beside the states.
+    washout : int or "auto", default="auto"
+        Rows at the start that the readout does not learn from; "auto" is ``min(100, n // 10)``.
+        Rows without complete lags are left out in any case.
+    dtype : {"float64", "float32"}, default="float64"
+    lags : int, list of int or None, default=None
+        Steps back that the readout sees: an int p means 1 to p; 1 is always among them. None
+        takes two seasons, or 12 without a season, at most 100 and at most a sixth of the rows
+        divided by the number of variables.
+    transforms : "auto" or list, default="auto"
+        Steps applied in order and undone on the forecast paths: names from `list_transforms`
+        or objects such as ``SeasonalDifference(11)``. "auto" takes seasonal means off where the
+        seasonal strength exceeds 0.3, but differences over the season where it exceeds 0.64
+        and the rest wanders; differences once more what then wanders (lag-one autocorrelation
+        above ``1 - 2 / sqrt(n)`` and no unit root rejected by a Dickey-Fuller test); and
+        standardises. Each column of a system is judged by itself.
+    season_length : int or "auto", default="auto"
+        Steps of a season. "auto" takes the usual one of the index's frequency (7 for days, 12
+        for months, 24 for hours, 52 for weeks), and 1 for years, integers and arrays.
+    freq : str or offset, optional
+        Frequency of an index that has none and is too short to infer it from.
+    missing : {"raise", "ffill", "interpolate"}, default="raise"
+        What to do with NaN in y. Filling uses rows up to the cutoff alone; NaN at the end are
+        filled forwards.
+    interval : {"bootstrap", "conformal"}, default="bootstrap"
+        "bootstrap" simulates paths with leave-one-out residuals drawn at each step and takes
+        quantiles of the paths after undoing the transforms. "conformal" takes the ranks of
+        the errors made from rolling origins in the last third of the rows by a model that was
+        fitted to the rows before it; central intervals are then symmetric.
+    n_boot : int, default=200
+        Number of paths for "bootstrap".
+    random_state : None, int, RandomState, Generator or SeedSequence, default=None
+        Source of the reservoir's weights and of the residual draws, which repeat from call to
+        call.
+
+    Attributes
+    ----------
+    cutoff_ : label
+        The last label seen; forecasts begin one step after it.
+    season_length_, n_steps_seen_ : int
+    n_units_ : int
+        Units used.
+    lags_ : tuple of int
+    transforms_ : list of Transform
+        The fitted steps.
+    regressor_ : ESNRegressor
+        The fitted network.
+
+    Notes
+    -----
+    A path is held within one span of the training rows (after transforms) beyond their
+    extremes, so that no forecast explodes; a warning says when a point forecast gets there.
+    The model keeps weights, the last state, a few last rows and at most 1,000 residuals, but
+    not the series.
+
+    References
+    ----------
+    .. [1] H. Jaeger, H. Haas, "Harnessing nonlinearity: predicting chaotic systems and saving
+       energy in wireless communication", Science 304, 2004.
+    .. [2] V. Vovk, A. Gammerman, G. Shafer, "Algorithmic Learning in a Random World", 2005
+       (conformal prediction).
+
+    Examples
+    --------
+    >>> from echocast.datasets import load_sunspots
+    >>> from echocast.forecasting import ESNForecaster
+    >>> y = load_sunspots()
+    >>> model = ESNForecaster(random_state=0).fit(y.iloc[:-11])
+    >>> forecast = model.predict(11, level=80)
+    >>> forecast.columns.tolist(), forecast.index.equals(y.index[-11:])
+    (['sunspots', 'lo-80', 'hi-80'], True)
+    >>> model.score(y.iloc[-11:]) < 1.0
+    True
+    """
+
+    def __init__(
+        self,
+        n_units: int = 300,
+        *,
+        spectral_radius: float | None = 0.5,
+        leak_rate: Any = 1.0,
+        input_scaling: float = 0.3,
+        bias_scaling: float = 1.0,
+        topology: Any = "random",
+        connectivity: int | float = 10,
+        input_connectivity: int | float = 1.0,
+        input_weights: Any = "uniform",
+        activation: str = "tanh",
+        noise: float = 0.0,
+        alpha: Any = "auto",
+        fit_intercept: bool = True,
+        solver: str = "auto",
+        include_input: bool = True,
+        washout: int | str = "auto",
+        dtype: str = "float64",
+        lags: Any = None,
+        transforms: Any = "auto",
+        season_length: int | str = "auto",
+        freq: Any = None,
+        missing: str = "raise",
+        interval: str = "bootstrap",
+        n_boot: int = 200,
+        random_state: Any = None,
+    ):
+        self.n_units = n_units
+        self.spectral_radius = spectral_radius
+        self.leak_rate = leak_rate
+        self.input_scaling = input_scaling
+        self.bias_scaling = bias_scaling
+        self.topology = topology
+        self.connectivity = connectivity
+        self.input_connectivity = input_connectivity
+        self.input_weights = input_weights
+        self.activation = activation
+        self.noise = noise
+        self.alpha = alpha
+        self.fit_intercept = fit_intercept
+        self.solver = solver
+        self.include_input = include_input
+        self.washout = washout
+        self.dtype = dtype
+        self.lags = lags
+        self.transforms = transforms
+        self.season_length = season_length
+        self.freq = freq
+        self.missing = missing
+        self.interval = interval
+        self.n_boot = n_boot
+        self.random_state = random_state
+
+    def _check_params(self):
+        # the network's own parameters are checked by ESNRegressor, under the same names
+        owner = self._owner
+        check_number("n_units", self.n_units, owner, low=1, integer=True)
+        check_number("input_scaling", self.input_scaling, owner)
+        check_number("washout", self.washout, owner, low=0, integer=True, also=("auto",))
+        check_option("interval", self.interval, owner, ("bootstrap", "conformal"))
+        check_number("n_boot", self.n_boot, owner, low=2, integer=True)
+
+    def _regressor_params(self):
+        names = (
+            "spectral_radius",
+            "leak_rate",
+            "bias_scaling",
+            "topology",
+            "connectivity",
+            "input_connectivity",
+            "input_weights",
+            "activation",
+            "noise",
+            "alpha",
+            "fit_intercept",
+            "solver",
+            "include_input",
+            "dtype",
+        )
+        return {name: getattr(self, name) for name in names}
+
+    def _network(self, values, exog, seed):
+        return RecursiveNetwork(
+            values,
+            exog,
+            self.season_length_,
+            transforms=self.transforms,
+            lags=self.lags,
+            n_units=self.n_units,
+            washout=self.washout,
+            input_scaling=self.input_scaling,
+            params=self._regressor_params(),
+            seed=seed,
+            owner=self._owner,
+        )
+
+    @property
+    def n_units_(self) -> int:
+        """Units used."""
+        return self._fit_network.n_units
+
+    @property
+    def lags_(self) -> tuple:
+        """Lags that the readout sees."""
+        return self._fit_network.lags
+
+    @property
+    def transforms_(self) -> list:
+        """The fitted transforms."""
+        return self._fit_network.chain.steps
+
+    @property
+    def regressor_(self) -> Any:
+        """The fitted network."""
+        return self._fit_network.esn
+
+    # ------------------------------------------------------------------ fitting
+
+    def _learn(self, values, exog):
+        self._warn_if_constant(values)
+        rng = check_generator(self._fit_seed)
+        seed = int(rng.randint(2**31 - 1))
+        network = self._network(values, exog, seed)
+        scores = self._calibrate(values, exog, seed) if self.interval == "conformal" else None
+        self._fit_network = network
+        self._fit_memory = network.start(values, exog, 0, network.esn.state_)
+        self._fit_errors, self._fit_residuals = network.errors(values, exog)
+        self._fit_scores = scores
+
+    def _warn_if_constant(self, values):
+        for column, label in zip(values.T, self._fit_form.labels):
+            if np.ptp(column) == 0:
+                name = "y" if self._fit_form.n_columns == 1 else f"column {label!r} of y"
+                warnings.warn(
+                    f"{name} is constant ({column[0]:g}); the forecast is that constant.",
+                    ConstantTargetWarning,
+                    stacklevel=4,
+                )
+
+    def _calibrate(self, values, exog, seed):
+        """Errors from rolling origins of a model that knows the rows before all of them."""
+        n_train, ends = conformal_origins(len(values))
+        network = self._network(values[:n_train], exog[:n_train], seed)
+        n_ahead = ConformalScores.steps_for(len(values) - n_train)
+        forecasts = network.paths_from(values, exog, ends, n_ahead)
+        return ConformalScores.measure(forecasts, values, ends)
+
+    def _advance(self, values, exog, refit):
+        network, memory = self._fit_network, self._fit_memory
+        moved, rows, targets, predicted = network.advance(memory, values, exog)
+        if refit:
+            self._fit_network = network.learning(memory, rows, targets)
+        self._fit_memory = moved
+        # errors of rows that the weights had not seen: as honest as leave-one-out errors
+        errors = np.concatenate([self._fit_errors, targets - predicted])
+        in_units = network.errors_after(memory, values, predicted)
+        self._fit_errors = errors[-_MOST_ERRORS:].copy()
+        self._fit_residuals = np.concatenate([self._fit_residuals, in_units])[-_MOST_ERRORS:].copy()
+
+    def _restart(self, values, exog, first):
+        self._fit_memory = self._fit_network.start(values, exog, first)
+        self._fit_network = copy.copy(self._fit_network)
+
+    # -------------------------------------------------------------- forecasting
+
+    def _point(self, n_steps, exog):
+        points, scaled = self._fit_network.paths(self._fit_memory, n_steps, exog)
+        self._warn_if_bounded(scaled[:, :, 0])
+        return points[:, :, 0]
+
+    def _warn_if_bounded(self, scaled):
+        low, high = self._fit_network.bounds
+        held = ((scaled <= low) | (scaled >= high)) & (low < high)
+        if held.any():
+            step, column = np.argwhere(held)[0]
+            warnings.warn(
+                f"Forecast leaves the training range of {self._fit_form.labels[column]!r} (after "
+                f"transforms) by 1x its span at step {step + 1} and is held there.",
+                ForecastDivergenceWarning,
+                stacklevel=4,
+            )
+
+    def _paths(self, n_steps, exog, n_paths, rng):
+        innovations = draw_innovations(self._fit_errors, n_steps, n_paths, rng)
+        return self._fit_network.paths(self._fit_memory, n_steps, exog, innovations)[0]
+
+    def _bands(self, points, exog, levels, probabilities):
+        if self.interval == "conformal":
+            return self._conformal_bands(points, levels, probabilities)
+        wanted = [p for level in levels for p in level_bounds(level)] + list(probabilities)
+        rng = check_generator(self._fit_seed)
+        paths = self._paths(len(points), exog, self.n_boot, rng)
+        names = [f"{side}-{level:g}" for level in levels for side in ("lo", "hi")]
+        names += [f"q-{p:g}" for p in probabilities]
+        return dict(zip(names, path_quantiles(paths, wanted)))
+
+    def _conformal_bands(self, points, levels, probabilities):
+        fields = {}
+        for level in levels:
+            half = self._fit_scores.half_width(len(points), level)
+            fields[f"lo-{level:g}"], fields[f"hi-{level:g}"] = points - half, points + half
+        for p in probabilities:
+            fields[f"q-{p:g}"] = points + self._fit_scores.quantile(len(points), p)
+        return fields
+
+    # -------------------------------------------------------------- diagnostics
+
+    def _one_step(self, values, exog, first):
+        return self._fit_network.one_step(values, exog, first)
+
+    def _kept_residuals(self):
+        return self._fit_residuals

@@ -1,0 +1,381 @@
+"""Regular time axes: check an index, find its frequency, continue it past the end."""
+
+from __future__ import annotations
+
+import numbers
+import warnings
+from collections import Counter
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from pandas.tseries.frequencies import to_offset
+
+__all__ = ["TimeAxis", "check_increasing", "read_axis", "read_horizon", "seasonal_period"]
+
+# Steps of one season for each base frequency; the usual cycle of data recorded at that rate.
+_SEASONS = {"D": 7, "B": 5, "C": 5, "W": 52, "M": 12, "BM": 12, "Q": 4, "BQ": 4, "Y": 1}
+_DAY = 86_400_000_000_000
+
+
+@dataclass(frozen=True)
+class TimeAxis:
+    """A regular index known by its first and last label; holds no data.
+
+    `freq` is a pandas offset for dates and periods, an int for integer labels.
+    """
+
+    kind: str  # "datetime", "period", "range", "integer" or "array"
+    first: Any
+    last: Any
+    freq: Any
+    name: Any = None
+    unit: str | None = None  # resolution of timestamps, kept in what continues them
+    dtype: Any = None  # of integer labels
+
+    def after(self, n_steps: int) -> pd.Index:
+        """The `n_steps` labels that follow the last one."""
+        if self.kind in ("range", "array", "integer"):
+            start = self.last + self.freq
+            return self._numbers(start, start + n_steps * self.freq)
+        try:
+            if self.kind == "period":
+                return pd.period_range(
+                    self.last + self.freq, periods=n_steps, freq=self.freq, name=self.name
+                )
+            labels = pd.date_range(
+                self.last, periods=n_steps + 1, freq=self.freq, name=self.name, unit=self.unit
+            )
+        except (OverflowError, pd.errors.OutOfBoundsDatetime) as error:
+            raise ValueError(
+                f"horizon {n_steps} goes beyond the last representable timestamp."
+            ) from error
+        return labels[1:]
+
+    def _numbers(self, start, stop):
+        if self.kind == "integer":
+            return pd.Index(np.arange(start, stop, self.freq), dtype=self.dtype, name=self.name)
+        return pd.RangeIndex(start, stop, self.freq, name=self.name)
+
+    def until_last(self, n_steps: int) -> pd.Index:
+        """The `n_steps` labels that end with the last one."""
+        if self.kind in ("range", "array", "integer"):
+            stop = self.last + self.freq
+            return self._numbers(stop - n_steps * self.freq, stop)
+        if self.kind == "period":
+            return pd.period_range(end=self.last, periods=n_steps, freq=self.freq, name=self.name)
+        return pd.date_range(
+            end=self.last, periods=n_steps, freq=self.freq, name=self.name, unit=self.unit
+        )
+
+    def ending(self, last: Any) -> TimeAxis:
+        """The same axis with a later last label."""
+        return replace(self, last=last)
+
+    def steps_to(self, label: Any) -> int:
+        """How many steps `label` lies after the last label (rounded down to the grid)."""
+        if self.kind in ("range", "array", "integer"):
+            return int((label - self.last) // self.freq)
+        if self.kind == "period":
+            return (pd.Period(label, freq=self.freq) - self.last).n // self.freq.n
+        if label < self.last:
+            return -1
+        return len(pd.date_range(self.last, label, freq=self.freq)) - 1
+
+    def offset_of(self, other: TimeAxis) -> int:
+        """Position of the first label of `other`, counted in steps from this axis's first."""
+        if self.kind in ("range", "array", "integer"):
+            return int((other.first - self.first) // self.freq)
+        if self.kind == "period":
+            return (other.first - self.first).n // self.freq.n
+        low, high = sorted((self.first, other.first))
+        steps = len(pd.date_range(low, high, freq=self.freq)) - 1
+        return steps if other.first >= self.first else -steps
+
+    @property
+    def freq_name(self) -> str:
+        """The frequency as one writes it."""
+        return str(getattr(self.freq, "freqstr", self.freq))
+
+
+def read_axis(index: pd.Index, *, freq: Any = None, what: str = "y") -> TimeAxis:
+    """Check that `index` is regular and describe it.
+
+    Raises
+    ------
+    TypeError
+        If the labels are neither dates, periods nor integers.
+    ValueError
+        If labels are missing, repeated, unordered or irregular, or `freq` does not fit them.
+    """
+    _check_kind(index, what)
+    if isinstance(index, (pd.DatetimeIndex, pd.PeriodIndex)) and index.hasnans:
+        missing = np.flatnonzero(index.isna())
+        raise ValueError(f"`{what}` index contains {len(missing)} NaT, first at row {missing[0]}.")
+    check_increasing(index, what)
+    if isinstance(index, pd.DatetimeIndex):
+        offset = _datetime_freq(index, freq, what)
+        return TimeAxis("datetime", index[0], index[-1], offset, index.name, index.unit)
+    if isinstance(index, pd.PeriodIndex):
+        return _period_axis(index, freq, what)
+    return _integer_axis(index, freq, what)
+
+
+def _check_kind(index, what):
+    if isinstance(index, pd.MultiIndex):
+        raise TypeError(
+            f"`{what}` has a MultiIndex (several series). Fit one forecaster for each series, for "
+            "example over y.groupby(level=0), or pass a wide DataFrame if they are one system."
+        )
+    is_integer = index.dtype.kind in "iu" and not isinstance(
+        index, (pd.TimedeltaIndex, pd.CategoricalIndex, pd.IntervalIndex)
+    )
+    if not (isinstance(index, (pd.DatetimeIndex, pd.PeriodIndex)) or is_integer):
+        raise TypeError(
+            f"`{what}` has an unsupported index type. The index must be a DatetimeIndex, "
+            f"PeriodIndex or RangeIndex. Got {type(index).__name__}(dtype={index.dtype}). "
+            f"Convert it, for example {what}.index = pd.to_datetime({what}.index)."
+        )
+    if len(index) == 0:
+        raise ValueError(
+            f"Found array with 0 sample(s) (shape=(0,)) while a minimum of 1 is required for "
+            f"`{what}`."
+        )
+
+
+def check_increasing(index: pd.Index, what: str) -> None:
+    """Refuse repeated and unordered labels, naming the first."""
+    repeated = index.duplicated()
+    if repeated.any():
+        label = index[int(np.argmax(repeated))]
+        rows = np.flatnonzero(index == label)
+        raise ValueError(
+            f"`{what}` index has {int(repeated.sum())} duplicate label"
+            f"{'s' if repeated.sum() > 1 else ''}, first {show(label)} (rows "
+            f"{', '.join(map(str, rows[:5]))}). Use {what}.groupby(level=0).mean() or drop them."
+        )
+    if not index.is_monotonic_increasing:
+        back = int(np.argmax(np.asarray(index[1:] < index[:-1]))) + 1
+        raise ValueError(
+            f"`{what}` index must be increasing; position {back} ({show(index[back])}) comes "
+            f"after {show(index[back - 1])}. Use {what}.sort_index()."
+        )
+
+
+def show(label: Any) -> str:
+    """A label in a message: dates without a midnight time."""
+    text = str(label)
+    return text.removesuffix(" 00:00:00")
+
+
+# ------------------------------------------------------------------ frequencies
+
+
+def _datetime_freq(index, freq, what):
+    if freq is not None:
+        offset = to_offset(freq)
+        if _fits(index, offset):
+            return offset
+        found = index.freq if index.freq is not None else _inferred(index)
+        if found is not None and found != offset:
+            raise ValueError(
+                f"freq={getattr(offset, 'freqstr', freq)!r} does not fit the index: inferred "
+                f"{found.freqstr!r}."
+            )
+        _refuse_gaps(index, offset, what)
+    if index.freq is not None:
+        return index.freq
+    if len(index) < 3:
+        raise ValueError(
+            f"The frequency of `{what}` cannot be inferred from {len(index)} stamp"
+            f"{'s' if len(index) > 1 else ''}. Set {what}.index.freq, or pass freq=."
+        )
+    offset = _inferred(index)
+    if offset is not None:
+        return offset
+    likely = _likely_freq(index)
+    if likely is not None:
+        _refuse_gaps(index, likely, what)
+    steps = index[1:] - index[:-1]
+    raise ValueError(
+        f"The frequency of `{what}` cannot be inferred (steps from {steps.min()} to "
+        f"{steps.max()}). Set {what}.index.freq, or pass freq=."
+    )
+
+
+def _fits(index, offset):
+    expected = pd.date_range(index[0], periods=len(index), freq=offset)
+    return len(expected) == len(index) and bool((expected == index).all())
+
+
+def _inferred(index):
+    """Frequency of all stamps, or None; zones are tried in wall-clock and in universal time."""
+    views = [index]
+    if index.tz is not None:  # across a clock change one of the two views is regular
+        views += [index.tz_localize(None), index.tz_convert("UTC")]
+    for view in views:
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # newer pandas warns of the coming return type
+                found = pd.infer_freq(view)
+        except ValueError:
+            continue
+        if found is not None and _fits(index, to_offset(found)):
+            return to_offset(found)
+    return None
+
+
+def _likely_freq(index):
+    """The frequency most stretches of the index have, if every stamp lies on its grid."""
+    width = 4
+    starts = np.linspace(0, max(len(index) - width, 0), 40).astype(int)
+    found = [_inferred(index[s : s + width]) for s in sorted(set(starts))]
+    for offset, _ in Counter(f for f in found if f is not None).most_common(3):
+        grid = pd.date_range(index[0], index[-1], freq=offset)
+        if len(grid) > len(index) and index.isin(grid).all():
+            return offset
+    return None
+
+
+def _refuse_gaps(index, offset, what):
+    grid = pd.date_range(index[0], index[-1], freq=offset)
+    if not index.isin(grid).all():
+        odd = int(np.argmin(index.isin(grid)))
+        raise ValueError(
+            f"freq={offset.freqstr!r} does not fit the index: row {odd} ({show(index[odd])}) is "
+            "not on its grid."
+        )
+    missing = grid.difference(index)
+    plural = "s are" if len(missing) > 1 else " is"
+    raise ValueError(
+        f"`{what}` has freq {offset.freqstr!r} but {len(missing)} period{plural} missing, first "
+        f"{show(missing[0])}. Use {what}.asfreq({offset.freqstr!r}) and fill the NaN."
+    )
+
+
+def _period_axis(index, freq, what):
+    if freq is not None and freq != index.freqstr and freq != index.freq:
+        raise ValueError(
+            f"freq={freq!r} does not fit the index: its periods are {index.freqstr!r}."
+        )
+    ordinals = index.asi8
+    step = index.freq.n
+    jumps = np.flatnonzero(np.diff(ordinals) != step)
+    if len(jumps):
+        count = int((np.diff(ordinals)[jumps] // step - 1).sum())
+        plural = "s are" if count > 1 else " is"
+        raise ValueError(
+            f"`{what}` has freq {index.freqstr!r} but {count} period{plural} missing, first "
+            f"{index[jumps[0]] + index.freq}. Reindex it with pd.period_range and fill the NaN."
+        )
+    return TimeAxis("period", index[0], index[-1], index.freq, index.name)
+
+
+def _integer_axis(index, freq, what):
+    kind = "range" if isinstance(index, pd.RangeIndex) else "integer"
+    steps = np.diff(index.to_numpy())
+    step = int(steps.min()) if len(steps) else int(freq or getattr(index, "step", 1))
+    if freq is not None and (not isinstance(freq, numbers.Integral) or freq != step):
+        raise ValueError(f"freq={freq!r} does not fit the index: inferred {step}.")
+    jumps = np.flatnonzero(steps != step)
+    if len(jumps):
+        first = int(jumps[0])
+        raise ValueError(
+            f"`{what}` has integer labels with steps from {step} to {steps.max()}; the first "
+            f"larger step follows {index[first]} (row {first}). Fill the gap or number the rows "
+            "evenly."
+        )
+    return TimeAxis(
+        kind, int(index[0]), int(index[-1]), step, index.name, None, np.dtype(index.dtype)
+    )
+
+
+# --------------------------------------------------------------- season, horizon
+
+
+def seasonal_period(axis: TimeAxis) -> int:
+    """Steps of the usual season for the frequency: 7 for days, 12 for months, 24 for hours.
+
+    Minutes and seconds have the day as season where it is a whole number of at most 1,440
+    steps. Years, integers and arrays have no season: 1.
+    """
+    if axis.kind not in ("datetime", "period"):
+        return 1
+    offset = axis.freq
+    base = offset.rule_code.split("-")[0].rstrip("SE")  # "MS" and "ME" are both months
+    if base in _SEASONS:
+        season = _SEASONS[base]
+        return season // offset.n if season % offset.n == 0 else 1
+    try:
+        nanos = offset.nanos
+    except ValueError:
+        return 1
+    whole = _DAY % nanos == 0 and _DAY // nanos <= 1440
+    return _DAY // nanos if whole else 1
+
+
+def read_horizon(horizon: Any, axis: TimeAxis) -> np.ndarray:
+    """Turn an int, ints, an end date or an index into increasing steps counted from 1."""
+    if isinstance(horizon, numbers.Integral) and not isinstance(horizon, (bool, np.bool_)):
+        if horizon < 1:
+            _refuse_horizon(horizon)
+        return np.arange(1, int(horizon) + 1)
+    if isinstance(horizon, (str, pd.Timestamp, pd.Period, np.datetime64)) or (
+        hasattr(horizon, "isoformat")
+    ):
+        return _steps_until(horizon, axis)
+    if isinstance(horizon, (pd.DatetimeIndex, pd.PeriodIndex)):
+        return _steps_at(horizon, axis)
+    if isinstance(horizon, (list, tuple, np.ndarray, range, pd.Index)):
+        steps = np.asarray(horizon)
+        is_steps = steps.ndim == 1 and len(steps) > 0 and steps.dtype.kind in "iu"
+        if is_steps and steps[0] >= 1 and (np.diff(steps.astype(int)) > 0).all():
+            return steps.astype(int)
+    _refuse_horizon(horizon)
+
+
+def _refuse_horizon(horizon):
+    shown = repr(horizon)
+    shown = shown if len(shown) <= 60 else f"{shown[:57]}..."
+    raise ValueError(
+        f"`horizon` must be an int >= 1 or increasing integers (or an end date or an index of "
+        f"dates). Got {shown}."
+    )
+
+
+def _steps_until(end, axis):
+    if axis.kind not in ("datetime", "period"):
+        raise ValueError(
+            f"`horizon` is the date {end}, but y had no dates; pass the number of steps."
+        )
+    if axis.kind == "period":
+        label = pd.Period(end, freq=axis.freq)
+    else:
+        label = pd.Timestamp(end)
+        if label.tz is None and axis.last.tz is not None:
+            label = label.tz_localize(axis.last.tz)
+        elif label.tz is not None and axis.last.tz is None:
+            raise TypeError(f"`horizon` is tz-aware ({label.tz}) and `y` is tz-naive.")
+    n_steps = axis.steps_to(label)
+    if n_steps < 1:
+        raise ValueError(
+            f"`horizon` must end after the cutoff {show(axis.last)}. Got {show(label)}."
+        )
+    return np.arange(1, n_steps + 1)
+
+
+def _steps_at(labels, axis):
+    check_increasing(labels, "horizon")
+    if len(labels) == 0 or axis.kind not in ("datetime", "period"):
+        _refuse_horizon(labels)
+    n_steps = int(_steps_until(labels[-1], axis)[-1])
+    future = axis.after(n_steps)
+    positions = future.get_indexer(labels)
+    if (positions < 0).any():
+        odd = labels[int(np.argmin(positions))]
+        raise ValueError(
+            f"`horizon` holds {show(odd)}, which is not a step of freq {axis.freq_name!r} after "
+            f"the cutoff {show(axis.last)}."
+        )
+    return positions + 1

@@ -1,0 +1,120 @@
+"""Prediction intervals: simulated paths, and conformal scores from rolling origins."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+__all__ = ["ConformalScores", "conformal_origins", "draw_innovations", "path_quantiles"]
+
+_MOST_ORIGINS = 200
+_MOST_STEPS = 200
+_FEWEST_ORIGINS = 20
+
+
+def draw_innovations(
+    errors: np.ndarray, n_steps: int, n_paths: int, rng: np.random.RandomState
+) -> np.ndarray:
+    """Draw innovations from centred `errors` (n, D) in time order, (n_steps, D, n_paths).
+
+    Stretches of sqrt(n) consecutive rows are drawn with replacement (the last row is followed
+    by the first): what correlation a shrunken readout leaves in its errors widens later steps.
+    All steps of a path share a shift with the standard error of the mean of the errors, as the
+    mean of the series (or its slope, after differences) is only known that well.
+
+    References
+    ----------
+    .. [1] D. Politis, J. Romano, "A circular block-resampling procedure for stationary data",
+       in "Exploring the Limits of Bootstrap", 1992.
+    """
+    n_rows, n_columns = errors.shape
+    centred = errors - errors.mean(axis=0)
+    length = int(np.ceil(np.sqrt(n_rows)))
+    n_stretches = -(-n_steps // length)
+    starts = rng.randint(n_rows, size=(n_stretches, n_paths))
+    rows = starts[:, None, :] + np.arange(length)[:, None]
+    rows = rows.reshape(-1, n_paths)[:n_steps] % n_rows
+    # weights with variance 1 / n give sums with the covariance of a mean
+    shifts = centred.T @ rng.standard_normal((n_rows, n_paths)) / n_rows
+    return np.moveaxis(centred[rows], 1, 2) + shifts.reshape(n_columns, n_paths)
+
+
+def path_quantiles(paths: np.ndarray, probabilities: list[float]) -> np.ndarray:
+    """Quantiles over paths (h, D, M), shape (n_probabilities, h, D).
+
+    The i-th of M ordered values stands for the probability i / (M + 1), so that the share of
+    new values below a quantile is right on average.
+    """
+    return np.quantile(paths, probabilities, axis=2, method="weibull")
+
+
+def conformal_origins(n_steps: int) -> tuple[int, np.ndarray]:
+    """Rows to learn from, and the numbers of rows after which calibration forecasts begin.
+
+    The last third of the rows, at most 400, is left to calibrate on; at most 200 origins.
+    """
+    n_calibration = min(n_steps // 3, 2 * _MOST_ORIGINS)
+    if n_calibration < _FEWEST_ORIGINS:
+        raise ValueError(
+            f"Length of `y` ({n_steps}) must be at least {3 * _FEWEST_ORIGINS} for "
+            "interval='conformal', which calibrates on the last third. Use "
+            "interval='bootstrap'."
+        )
+    n_train = n_steps - n_calibration
+    ends = np.unique(
+        np.linspace(n_train, n_steps - 1, min(n_calibration, _MOST_ORIGINS)).astype(int)
+    )
+    return n_train, ends
+
+
+@dataclass(frozen=True)
+class ConformalScores:
+    """Errors of forecasts from past origins, for each step ahead.
+
+    Parameters
+    ----------
+    errors : ndarray of shape (n_origins, n_ahead, n_columns)
+        ``y - forecast`` in the units of y; NaN beyond the end of the series.
+    """
+
+    errors: np.ndarray
+
+    @classmethod
+    def measure(cls, forecasts: np.ndarray, Y: np.ndarray, ends: np.ndarray) -> ConformalScores:
+        """Compare forecasts (n_ahead, D, n_origins) after the rows `ends` with the true rows."""
+        ahead = np.arange(len(forecasts))
+        places = ends[:, None] + ahead
+        padded = np.concatenate([Y, np.full((len(forecasts), Y.shape[1]), np.nan)])
+        return cls(padded[places] - np.moveaxis(forecasts, 2, 0))
+
+    @staticmethod
+    def steps_for(n_calibration: int) -> int:
+        """How many steps ahead are worth forecasting from the origins."""
+        return min(n_calibration, _MOST_STEPS)
+
+    def half_width(self, n_steps: int, level: float) -> np.ndarray:
+        """Half the width of the interval at each step, (n_steps, D)."""
+        return self._ranked(np.abs(self.errors), n_steps, level / 100, f"level={level:g}")
+
+    def quantile(self, n_steps: int, probability: float) -> np.ndarray:
+        """Quantile of the error at each step, (n_steps, D)."""
+        name = f"quantiles={probability:g}"
+        if probability < 0.5:
+            return -self._ranked(-self.errors, n_steps, 1 - probability, name)
+        return self._ranked(self.errors, n_steps, probability, name)
+
+    def _ranked(self, scores, n_steps, share, name):
+        """The score of rank ``ceil((n + 1) share)`` among the n known at each step."""
+        known = self.errors[:, :, 0]
+        counts = (~np.isnan(known)).sum(axis=0)
+        ranks = np.ceil((counts + 1) * share - 1e-9).astype(int)
+        enough = ranks <= counts
+        longest = len(enough) if enough.all() else int(np.argmin(enough))
+        if n_steps > longest:
+            raise ValueError(
+                f"The calibration forecasts allow {name} up to {longest} steps ahead, not "
+                f"{n_steps}. Use interval='bootstrap', a lower level or more data."
+            )
+        ordered = np.sort(scores[:, :n_steps], axis=0)  # NaN come last
+        return ordered[ranks[:n_steps] - 1, np.arange(n_steps)]

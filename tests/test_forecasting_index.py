@@ -1,0 +1,249 @@
+"""Index kinds in and out: the matrix of frequencies, continuing, and refusals by name."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from echocast.forecasting import NaiveForecaster
+from echocast.forecasting._index import read_axis, read_horizon, seasonal_period
+
+N, H = 40, 10
+BERLIN = "Europe/Berlin"
+
+
+def dates(start, freq, tz=None):
+    return pd.date_range(start, periods=N + H, freq=freq, tz=tz, name="when")
+
+
+# label -> index of N + H labels; the forecast's index must be the last H of them
+MATRIX = {
+    "D": dates("2024-01-30", "D"),
+    "B": dates("2024-01-30", "B"),
+    "W-THU": dates("2024-01-30", "W-THU"),
+    "MS": dates("2021-11-01", "MS"),
+    "ME": dates("2021-11-01", "ME"),
+    "QE": dates("2015-01-01", "QE"),
+    "YS": dates("1950-01-01", "YS"),
+    "h": dates("2024-02-28 05:00", "h"),
+    "15min": dates("2024-02-28 15:00", "15min"),
+    "2D": dates("2024-01-30", "2D"),
+    "ms": pd.date_range("2024-01-01", periods=N + H, freq="500ms", unit="ms"),
+    "tz D, clocks forward": dates("2024-02-25", "D", BERLIN),
+    "tz D, clocks back": dates("2024-09-20", "D", BERLIN),
+    "tz h, clocks forward": dates("2024-03-29 13:00", "h", BERLIN),
+    "tz h, clocks back": dates("2024-10-25 13:00", "h", BERLIN),
+    "tz 15min, clocks forward": dates("2024-03-30 18:00", "15min", BERLIN),
+    "tz 15min, clocks back": dates("2024-10-26 18:00", "15min", BERLIN),
+    "tz B, clocks forward": dates("2024-02-25", "B", BERLIN),
+    "tz W-SUN, clocks back": dates("2024-02-25", "W-SUN", BERLIN),
+    "tz MS": dates("2021-11-01", "MS", BERLIN),
+    "tz UTC h": dates("2024-03-29 13:00", "h", "UTC"),
+    "Period D": pd.period_range("2024-01-30", periods=N + H, freq="D", name="when"),
+    "Period M": pd.period_range("2024-01", periods=N + H, freq="M", name="when"),
+    "Period Q": pd.period_range("2014Q1", periods=N + H, freq="Q", name="when"),
+    "Period h": pd.period_range("2024-01-30 04:00", periods=N + H, freq="h", name="when"),
+    "Period W": pd.period_range("2024-01-30", periods=N + H, freq="W", name="when"),
+    "Range": pd.RangeIndex(N + H),
+    "Range from 7 by 3": pd.RangeIndex(7, 7 + 3 * (N + H), 3, name="n"),
+    "int": pd.Index(np.arange(100, 100 + N + H), name="n"),
+    "int by 5": pd.Index(np.arange(0, 5 * (N + H), 5)),
+    "int32": pd.Index(np.arange(N + H, dtype=np.int32)),
+}
+
+
+def values(index):
+    return pd.Series(np.arange(len(index), dtype=float), index=index, name="y")
+
+
+def assert_continues(got, index):
+    pd.testing.assert_index_equal(got, index[-H:], exact=True)
+    if isinstance(index, (pd.DatetimeIndex, pd.PeriodIndex)):
+        assert got.freq == index.freq
+    assert type(got) is type(index)
+
+
+@pytest.mark.parametrize("label", MATRIX)
+def test_the_forecast_continues_the_index(label):
+    y = values(MATRIX[label])
+    forecast = NaiveForecaster("drift").fit(y.iloc[:N]).predict(H)
+    assert_continues(forecast.index, y.index)
+    assert forecast.name == "y"
+    np.testing.assert_allclose(forecast, y.iloc[N:])
+    wide = pd.DataFrame({"a": y, "b": -y})
+    banded = NaiveForecaster("drift").fit(wide.iloc[:N]).predict(H, level=80)
+    assert_continues(banded.index, y.index)
+
+
+@pytest.mark.parametrize("label", MATRIX)
+def test_update_and_horizons_by_label(label):
+    index = MATRIX[label]
+    y = values(index)
+    model = NaiveForecaster("drift").fit(y.iloc[: N - 2])
+    model.update(y.iloc[N - 2 : N - 1]).update(y.iloc[N - 1 : N])
+    assert model.cutoff_ == index[N - 1]
+    assert_continues(model.predict(H).index, index)
+    picked = model.predict([2, 5]).index
+    assert list(picked) == [index[N + 1], index[N + 4]]
+    if isinstance(index, (pd.DatetimeIndex, pd.PeriodIndex)):
+        assert_continues(model.predict(index[-1]).index, index)
+        assert list(model.predict(index[[N, N + 3]]).index) == [index[N], index[N + 3]]
+    with pytest.raises(ValueError, match="one step after the cutoff"):
+        model.update(y.iloc[N + 1 : N + 4])
+    back = model.apply(y.iloc[: N - 5])
+    assert_continues(back.predict(H).index, index[: N - 5 + H])
+
+
+@pytest.mark.parametrize("label", [k for k in MATRIX if isinstance(MATRIX[k], pd.DatetimeIndex)])
+def test_a_frequency_that_is_not_stated_is_inferred(label):
+    index = MATRIX[label]
+    bare = pd.DatetimeIndex(list(index[:N]), name=index.name).as_unit(index.unit)
+    assert bare.freq is None
+    got = NaiveForecaster().fit(values(bare)).predict(H).index
+    pd.testing.assert_index_equal(got, index[-H:], exact=True)
+
+
+def test_three_rows_suffice_to_infer_and_one_with_a_stated_frequency():
+    y = values(pd.date_range("2024-01-01", periods=3, freq="D"))
+    assert NaiveForecaster().fit(y.set_axis(list(y.index))).predict(1).index[0].day == 4
+    one = pd.Series([1.0], index=pd.DatetimeIndex(["2024-01-31"]))
+    assert str(NaiveForecaster(freq="ME").fit(one).predict(1).index[0].date()) == "2024-02-29"
+    with pytest.raises(ValueError, match=r"cannot be inferred from 1 stamp\. Set y\.index\.freq"):
+        NaiveForecaster().fit(one)
+
+
+@pytest.mark.parametrize(
+    ("label", "season"),
+    [
+        ("D", 7), ("B", 5), ("W-THU", 52), ("MS", 12), ("ME", 12), ("QE", 4), ("YS", 1),
+        ("h", 24), ("15min", 96), ("2D", 1), ("ms", 1), ("tz D, clocks back", 7),
+        ("tz h, clocks back", 24), ("Period M", 12), ("Period h", 24), ("Range", 1), ("int", 1),
+    ],
+)  # fmt: skip
+def test_the_usual_season_of_a_frequency(label, season):
+    assert seasonal_period(read_axis(MATRIX[label])) == season
+
+
+def broken(kind):
+    y = values(pd.date_range("2024-01-01", periods=60, freq="D"))
+    index = list(y.index)
+    if kind == "unsorted":
+        index[50], index[51] = index[51], index[50]
+    elif kind == "duplicate":
+        index[51] = index[50]
+    elif kind == "gap":
+        return y.drop(y.index[[31]])
+    elif kind == "gaps":
+        return y.drop(y.index[[31, 40, 41]])
+    elif kind == "nat":
+        index[7] = index[9] = pd.NaT
+    elif kind == "irregular":
+        index[10:] = [stamp + pd.Timedelta(hours=3 * i) for i, stamp in enumerate(index[10:])]
+    elif kind == "float":
+        index = np.linspace(0, 1, 60)
+    elif kind == "str":
+        index = [str(stamp) for stamp in index]
+    elif kind == "object":
+        index = pd.Index([stamp.date() for stamp in index], dtype=object)
+    elif kind == "timedelta":
+        index = pd.timedelta_range(0, periods=60, freq="D")
+    elif kind == "categorical":
+        index = pd.CategoricalIndex(range(60))
+    elif kind == "multi":
+        index = pd.MultiIndex.from_product([["a", "b"], range(30)])
+    elif kind == "int gap":
+        index = [*range(30), *range(31, 61)]
+    elif kind == "period gap":
+        return y.to_period("D").drop(pd.Period("2024-02-01"))
+    elif kind == "month gap":
+        y = values(pd.date_range("2020-01-01", periods=40, freq="MS"))
+        return y.drop(y.index[5])
+    elif kind == "tz gap":
+        y = values(pd.date_range("2024-03-30", periods=60, freq="h", tz=BERLIN))
+        return y.drop(y.index[5])
+    return y.set_axis(index)
+
+
+@pytest.mark.parametrize(
+    ("kind", "error", "message"),
+    [
+        ("unsorted", ValueError,
+         r"`y` index must be increasing; position 51 \(2024-02-20\) comes after 2024-02-21\. "
+         r"Use y\.sort_index\(\)\."),
+        ("duplicate", ValueError,
+         r"`y` index has 1 duplicate label, first 2024-02-20 \(rows 50, 51\)\. Use "
+         r"y\.groupby\(level=0\)\.mean\(\) or drop them\."),
+        ("gap", ValueError,
+         r"`y` has freq 'D' but 1 period is missing, first 2024-02-01\. Use y\.asfreq\('D'\) and "
+         r"fill the NaN\."),
+        ("gaps", ValueError, "3 periods are missing, first 2024-02-01"),
+        ("nat", ValueError, "`y` index contains 2 NaT, first at row 7"),
+        ("irregular", ValueError,
+         r"The frequency of `y` cannot be inferred \(steps from 1 days 00:00:00 to 1 days "
+         r"03:00:00\)\. Set y\.index\.freq, or pass freq="),
+        ("float", TypeError, r"unsupported index type.*Got Index\(dtype=float64\)"),
+        ("str", TypeError, r"unsupported index type.*pd\.to_datetime\(y\.index\)"),
+        ("object", TypeError, r"unsupported index type.*Got Index\(dtype=object\)"),
+        ("timedelta", TypeError, "unsupported index type"),
+        ("categorical", TypeError, "unsupported index type"),
+        ("multi", TypeError, "MultiIndex"),
+        ("int gap", ValueError, r"follows 29 \(row 29\)"),
+        ("period gap", ValueError, "1 period is missing, first 2024-02-01"),
+        ("month gap", ValueError, "freq 'MS' but 1 period is missing, first 2020-06-01"),
+        ("tz gap", ValueError, "freq 'h' but 1 period is missing, first 2024-03-30 05:00"),
+    ],
+)  # fmt: skip
+def test_a_bad_index_is_refused_naming_the_first_offender(kind, error, message):
+    with pytest.raises(error, match=message):
+        NaiveForecaster().fit(broken(kind))
+
+
+def test_a_frequency_that_contradicts_the_index():
+    y = values(pd.date_range("2024-01-01", periods=20, freq="D"))
+    with pytest.raises(ValueError, match="freq='h' does not fit the index: inferred 'D'"):
+        NaiveForecaster(freq="h").fit(y)
+    with pytest.raises(ValueError, match="'M' is no longer supported for offsets"):
+        NaiveForecaster(freq="M").fit(y)
+    with pytest.raises(ValueError, match="freq=2 does not fit the index: inferred 1"):
+        NaiveForecaster(freq=2).fit(y.reset_index(drop=True))
+    with pytest.raises(ValueError, match="its periods are 'D'"):
+        NaiveForecaster(freq="h").fit(y.to_period("D"))
+    gappy = broken("gap").set_axis(list(broken("gap").index))
+    with pytest.raises(ValueError, match="1 period is missing"):
+        NaiveForecaster(freq="D").fit(gappy)
+    assert NaiveForecaster(freq="D").fit(y).predict(1).index.freqstr == "D"
+
+
+AXIS = read_axis(pd.date_range("2024-07-01", periods=18, freq="D"))
+
+
+@pytest.mark.parametrize("horizon", [0, -1, True, 2.0, "x1", None, [], [0, 1], [2, 1], [1, 1], {3}])
+def test_a_bad_horizon_is_refused(horizon):
+    with pytest.raises(ValueError, match=r"`horizon`|x1"):
+        read_horizon(horizon, AXIS)
+
+
+def test_horizons_that_lie_elsewhere_are_refused():
+    with pytest.raises(ValueError, match="must end after the cutoff 2024-07-18"):
+        read_horizon("2024-07-18", AXIS)
+    with pytest.raises(ValueError, match="not a step of freq 'D'"):
+        read_horizon(pd.DatetimeIndex(["2024-07-19 03:00"]) + pd.Timedelta("1D"), AXIS)
+    with pytest.raises(TypeError, match="tz-aware"):
+        read_horizon(pd.Timestamp("2024-08-01", tz="UTC"), AXIS)
+    with pytest.raises(ValueError, match="y had no dates"):
+        read_horizon("2024-08-01", read_axis(pd.RangeIndex(5)))
+    with pytest.raises(ValueError, match="beyond the last representable timestamp"):
+        NaiveForecaster().fit(
+            values(pd.date_range("2024", periods=5, freq="YS", unit="ns"))
+        ).predict(10_000)
+
+
+def test_a_date_off_the_grid_ends_at_the_last_step_before_it():
+    assert list(read_horizon("2024-07-20 12:00", AXIS)) == [1, 2]
+    month = read_axis(pd.period_range("2024-01", periods=3, freq="M"))
+    assert list(read_horizon("2024-05-20", month)) == [1, 2]
+
+
+def test_a_local_time_that_does_not_exist_is_pandas_own_error():
+    y = values(pd.date_range("2024-03-20 02:30", periods=11, freq="D", tz=BERLIN))
+    with pytest.raises(Exception, match="2024-03-31 02:30:00"):
+        NaiveForecaster().fit(y).predict(2)
