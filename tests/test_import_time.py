@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-HEAVY = ("numba", "llvmlite", "matplotlib", "pyarrow", "polars", "dask")
+HEAVY = ("numba", "llvmlite", "matplotlib", "polars", "dask")
 
 
 def run_python(code, cwd):
