@@ -44,13 +44,13 @@ def state_basis(
     from ._drive import iter_sequences
 
     n_units, skips = reservoir.n_units, washouts_of(washout, [len(X) for X in sequences])
-    shift, count = None, 0
+    shift, count = np.zeros(n_units), 0
     total, moments = np.zeros(n_units), np.zeros((n_units, n_units))
     for i, start, states in iter_sequences(reservoir, sequences):
         kept = states[max(skips[i] - start, 0) :].astype(np.float64, copy=False)
         if not len(kept):
             continue
-        if shift is None:
+        if not count:
             shift = kept.mean(axis=0)
         kept -= shift
         count += len(kept)
