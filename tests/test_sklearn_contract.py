@@ -2,7 +2,6 @@
 
 import os
 
-import numpy as np
 import pytest
 
 os.environ.setdefault("SCIPY_ARRAY_API", "1")  # without it the array-API check skips itself
@@ -53,4 +52,4 @@ def test_scikit_learn_suite(estimator, check):
 def test_the_suite_is_not_evaded_by_tags(estimator):
     names = [c.func.__name__ for _, c in estimator_checks_generator(estimator)]
     assert len(names) >= CASES[type(estimator).__name__][1]
-    assert "check_methods_subset_invariance" in names or np.False_
+    assert "check_methods_subset_invariance" in names
