@@ -101,8 +101,8 @@ class ESNForecaster(BaseForecaster):
 
     Notes
     -----
-    A path is held within one span of the training rows (after transforms) beyond their
-    extremes, so that no forecast explodes; a warning says when a point forecast gets there.
+    A path is held within one span of the rows seen (after transforms) beyond their extremes,
+    so that no forecast explodes; a warning says when a point forecast gets there.
     The model keeps weights, the last state, a few last rows and at most 1,000 residuals, but
     not the series.
 
@@ -299,7 +299,7 @@ class ESNForecaster(BaseForecaster):
         return points[:, :, 0]
 
     def _warn_if_bounded(self, scaled):
-        low, high = self._fit_network.bounds
+        low, high = self._fit_memory.bounds
         held = ((scaled <= low) | (scaled >= high)) & (low < high)
         if held.any():
             step, column = np.argwhere(held)[0]

@@ -126,8 +126,8 @@ def read_target(
     form, index, raw = _unwrap(y)
     axis = read_axis(index, freq=freq) if form.kind in ("series", "frame") else _array_axis(raw)
     values = read_values(raw, form.labels, "y")
-    if values.shape[1] == 0 or len(values) == 0:
-        kind = "sample" if len(values) == 0 else "feature"
+    if values.size == 0:
+        kind = "feature" if values.shape[1] == 0 else "sample"
         raise ValueError(
             f"Found array with 0 {kind}(s) (shape={np.shape(y)}) while a minimum of 1 is required "
             f"by {owner}."

@@ -50,6 +50,8 @@ class Memory:
         The last exogenous rows that differences need.
     position : int
         Steps from the first row of fit to the first step of the forecast.
+    low, high : ndarray of shape (n_columns,)
+        Range of the transformed rows seen so far.
     """
 
     state: np.ndarray
@@ -57,6 +59,19 @@ class Memory:
     tails: list
     exog_tail: np.ndarray
     position: int
+    low: np.ndarray
+    high: np.ndarray
+
+    @property
+    def bounds(self) -> tuple[np.ndarray, np.ndarray]:
+        """Where paths are held: one span beyond the extremes."""
+        span = self.high - self.low
+        return self.low - span, self.high + span
+
+    def seen(self, Z: np.ndarray) -> dict[str, np.ndarray]:
+        """The range when rows `Z` have been seen as well."""
+        rows = np.vstack([self.low, self.high, Z])
+        return {"low": rows.min(axis=0), "high": rows.max(axis=0)}
 
 
 class RecursiveNetwork:
@@ -115,7 +130,7 @@ class RecursiveNetwork:
             **params,
         )
         self.esn = without_rows(esn.fit(rows, Z[1:]))
-        self.bounds = self._widened(Z)
+        self.low, self.high = Z.min(axis=0), Z.max(axis=0)
 
     # ------------------------------------------------------------ training rows
 
@@ -166,11 +181,6 @@ class RecursiveNetwork:
             np.full(self.n_columns, scaling), older, np.full(self.exog.n_features, scaling)
         ]
 
-    @staticmethod
-    def _widened(Z):
-        span = np.ptp(Z, axis=0)
-        return Z.min(axis=0) - span, Z.max(axis=0) + span
-
     def errors(self, Y: np.ndarray, X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Leave-one-out errors of the last training rows, transformed and in the units of y."""
         Z = self.chain.forward(Y)
@@ -206,6 +216,8 @@ class RecursiveNetwork:
             self.chain.tails(Y, first),
             self.exog.tail(X),
             first + len(Y),
+            np.minimum(self.low, Z.min(axis=0)),
+            np.maximum(self.high, Z.max(axis=0)),
         )
 
     def _require(self, n_steps):
@@ -256,6 +268,7 @@ class RecursiveNetwork:
             tails=tails,
             exog_tail=self.exog.tail(exog),
             position=memory.position + len(Y),
+            **memory.seen(Z),
         )
         return moved, rows, Z, np.concatenate([predicted for _, predicted, _ in runs])
 
@@ -276,8 +289,6 @@ class RecursiveNetwork:
         """A network whose readout has also learnt from rows that follow `memory`."""
         other = copy.copy(self)
         other.esn = without_rows(continue_fit(self.esn, rows, targets, state=memory.state))
-        low, high = targets.min(axis=0), targets.max(axis=0)
-        other.bounds = np.minimum(self.bounds[0], low), np.maximum(self.bounds[1], high)
         return other
 
     def one_step(self, Y: np.ndarray, X: np.ndarray, first: int) -> np.ndarray:
@@ -312,7 +323,7 @@ class RecursiveNetwork:
             state=memory.state,
             X=known,
             innovations=innovations,
-            bounds=self.bounds,
+            bounds=memory.bounds,
         )
         return self.chain.invert(scaled, memory.tails, memory.position), scaled
 
@@ -342,6 +353,6 @@ class RecursiveNetwork:
             lags=self.lags,
             state=states,
             X=np.moveaxis(known, 1, 2),
-            bounds=self.bounds,
+            bounds=(2 * self.low - self.high, 2 * self.high - self.low),
         )
         return self.chain.invert(scaled, self.chain.tails_at(Y, ends), ends)

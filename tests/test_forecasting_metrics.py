@@ -1,13 +1,13 @@
 """Metrics against loops over numbers, and their refusals."""
 
 import numpy as np
-import oracles_forecasting as oracles
 import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
+import oracles_forecasting as oracles
 from echocast.exceptions import EchocastWarning
 from echocast.forecasting import (
     coverage,

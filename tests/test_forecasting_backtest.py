@@ -1,0 +1,272 @@
+"""Rolling origins: where windows lie, what they know, and what is reported."""
+
+import io
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+from numpy.testing import assert_allclose
+from sklearn.base import BaseEstimator
+
+from echocast.datasets import load_co2, load_el_nino, load_sunspots
+from echocast.forecasting import ESNForecaster, NaiveForecaster, backtest, mase
+from echocast.forecasting._windows import Window, plan_windows
+
+DAYS = pd.date_range("2024-01-01", periods=100, freq="D", name="day")
+Y = pd.Series(np.random.RandomState(0).randn(100).cumsum(), index=DAYS, name="y")
+X = pd.DataFrame({"x": np.arange(100.0)}, index=DAYS)
+
+
+def plan(n=100, **changes):
+    settings = {
+        "horizon": 5, "n_windows": None, "initial": None, "step": None, "window": "expanding",
+        "gap": 0,
+    }  # fmt: skip
+    return plan_windows(DAYS[:n], **(settings | changes))
+
+
+def test_by_default_five_windows_end_with_the_series():
+    windows = plan()
+    assert windows[0] == Window(0, 75, 75, 80)
+    assert windows[-1] == Window(0, 95, 95, 100)
+    assert len(windows) == 5
+
+
+def test_windows_follow_step_gap_initial_and_kind():
+    assert plan(n_windows=2, step=1) == [Window(0, 94, 94, 99), Window(0, 95, 95, 100)]
+    assert plan(n_windows=1, gap=3) == [Window(0, 92, 95, 100)]
+    assert plan(n_windows=2, window="sliding")[1] == Window(5, 95, 95, 100)
+    assert plan(initial=80) == [Window(0, s, s, s + 5) for s in (80, 85, 90, 95)]
+    assert plan(initial=80, n_windows=2) == [Window(0, s, s, s + 5) for s in (80, 85)]
+    assert plan(initial="2024-03-20")[0].stop == 80
+    assert plan(initial=81, window="sliding")[-1] == Window(10, 91, 91, 96)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"n": 20}, {"n_windows": 20}, {"initial": 96}, {"initial": 80, "n_windows": 5},
+        {"horizon": 99}, {"gap": 90},
+    ],
+)  # fmt: skip
+def test_too_many_windows_are_refused(changes):
+    with pytest.raises(ValueError, match=r"`y` has \d+ rows, too few for \d+ window"):
+        plan(**changes)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("horizon", 0), ("horizon", 2.0), ("n_windows", 0), ("step", 0), ("gap", -1),
+        ("window", "rolling"), ("initial", 0), ("initial", "soon"), ("initial", 2.5),
+    ],
+)  # fmt: skip
+def test_bad_window_settings_are_refused_by_name(name, value):
+    with pytest.raises(ValueError, match=rf"{name}"):
+        plan(**{name: value})
+
+
+class Recorder(NaiveForecaster):
+    """Notes what each call was given."""
+
+    calls: list = []  # noqa: RUF012
+
+    def fit(self, y, X=None):
+        self.calls.append(("fit", y.index[0], y.index[-1], X is not None))
+        return super().fit(y, X)
+
+    def update(self, y, X=None, *, refit=False):
+        self.calls.append(("update", y.index[0], y.index[-1], X is not None))
+        return super().update(y, X, refit=refit)
+
+    def predict(self, horizon, X=None, **kwargs):
+        last = None if X is None else X["x"].iloc[-1]
+        self.calls.append(("predict", list(horizon), last))
+        return super().predict(horizon, X, **kwargs)
+
+
+@pytest.fixture
+def calls():
+    Recorder.calls = []
+    return Recorder.calls
+
+
+def test_each_window_fits_on_rows_up_to_its_cutoff(calls):
+    result = backtest(Recorder(), Y, horizon=5, n_windows=2, gap=2, window="sliding")
+    assert calls == [
+        ("fit", DAYS[0], DAYS[87], False),
+        ("predict", [3, 4, 5, 6, 7], None),
+        ("fit", DAYS[5], DAYS[92], False),
+        ("predict", [3, 4, 5, 6, 7], None),
+    ]
+    frame = result.forecasts
+    assert list(frame.columns) == ["cutoff", "time", "step", "y", "forecast"]
+    assert list(frame["time"][:5]) == list(DAYS[90:95])
+    assert list(frame["step"][:5]) == [3, 4, 5, 6, 7]
+    assert_allclose(frame["y"], Y.iloc[90:])
+    assert_allclose(frame["forecast"], np.repeat(Y.iloc[[87, 92]], 5))
+
+
+def test_without_refit_rows_are_taken_in_by_update(calls):
+    backtest(Recorder(), Y, X, horizon=5, n_windows=3, refit=False)
+    assert [c[0] for c in calls] == ["fit", "predict", "update", "predict", "update", "predict"]
+    assert calls[2] == ("update", DAYS[85], DAYS[89], True)
+    calls.clear()
+    backtest(Recorder(), Y, horizon=5, n_windows=4, refit=2)
+    assert [c[0] for c in calls if c[0] != "predict"] == ["fit", "update", "fit", "update"]
+
+
+def test_what_is_known_of_the_future(calls):
+    backtest(Recorder(), Y, X, horizon=5, n_windows=1)
+    backtest(Recorder(), Y, X, horizon=5, n_windows=1, X_future="persist")
+    seen = []
+
+    def guess(past, labels):
+        seen.append((past.index[-1], list(labels)))
+        return pd.DataFrame({"x": -1.0}, index=labels)
+
+    result = backtest(Recorder(), Y, X, horizon=5, n_windows=1, X_future=guess)
+    assert [c[2] for c in calls if c[0] == "predict"] == [99.0, 94.0, -1.0]
+    assert seen == [(DAYS[94], list(DAYS[95:]))]
+    assert result.settings["X_future"] == "guess"
+    with pytest.raises(ValueError, match="'X_future' parameter of backtest"):
+        backtest(Recorder(), Y, X, horizon=5, X_future="best")
+
+
+def test_scores_scale_by_the_training_part_alone():
+    result = backtest(NaiveForecaster(), Y, horizon=5, n_windows=3, metrics="mase")
+    for (_, row), stop in zip(result.scores.iterrows(), (85, 90, 95)):
+        train, truth = Y.iloc[:stop], Y.iloc[stop : stop + 5]
+        expected = mase(truth, np.repeat(train.iloc[-1], 5), train, season_length=7)
+        assert row["mase"] == pytest.approx(expected)
+        assert row["cutoff"] == DAYS[stop - 1]
+    assert result.settings["season_length"] == 7
+    weekly = backtest(NaiveForecaster(season_length=3), Y, horizon=5, metrics="mase")
+    assert weekly.settings["season_length"] == 3
+    assert backtest(NaiveForecaster(), Y, horizon=5, season_length=1).settings["season_length"] == 1
+
+
+def test_levels_and_own_metrics():
+    def worst(y_true, y_pred):
+        return np.abs(y_true - y_pred).max()
+
+    result = backtest(
+        NaiveForecaster(), Y, horizon=5, n_windows=2, level=[80, 95], metrics=["mae", worst]
+    )
+    assert list(result.scores.columns) == [
+        "cutoff", "mae", "worst", "coverage-80", "coverage-95", "fit_seconds", "predict_seconds"
+    ]  # fmt: skip
+    frame = result.forecasts
+    inside = (frame["lo-80"] <= frame["y"]) & (frame["y"] <= frame["hi-80"])
+    assert result.summary()["coverage-80"] == pytest.approx(inside.mean())
+    assert result.summary()["mae"] == pytest.approx((frame["y"] - frame["forecast"]).abs().mean())
+    with pytest.raises(ValueError, match="'metric' parameter of backtest"):
+        backtest(NaiveForecaster(), Y, horizon=5, metrics="r2")
+    with pytest.raises(ValueError, match="'level'"):
+        backtest(NaiveForecaster(), Y, horizon=5, level=0)
+
+
+def test_systems_arrays_and_periods():
+    wide = pd.DataFrame({"a": Y, "b": 2 * Y})
+    result = backtest(NaiveForecaster(), wide, horizon=5, n_windows=2, level=80)
+    assert list(result.forecasts.columns)[:4] == ["cutoff", "variable", "time", "step"]
+    assert len(result.forecasts) == 20
+    parts = result.scores.set_index("variable")
+    assert_allclose(parts.loc["a", "mase"], parts.loc["b", "mase"])
+    once = result.scores.drop_duplicates("cutoff")["fit_seconds"].sum()
+    assert result.summary()["fit_seconds"] == pytest.approx(once)
+    array = backtest(NaiveForecaster(), wide.to_numpy(), horizon=5, n_windows=2, level=80)
+    assert_allclose(array.forecasts["hi-80"], result.forecasts["hi-80"])
+    assert list(array.forecasts["time"][:3]) == [90, 91, 92]
+    known = X.to_numpy()
+    backtest(NaiveForecaster(), Y.to_numpy(), known, horizon=5, X_future="persist")
+    periods = backtest(NaiveForecaster(), Y.to_period("D"), horizon=5, n_windows=2)
+    assert isinstance(periods.forecasts["time"].iloc[0], pd.Period)
+
+
+def test_missing_values_are_filled_by_the_model_and_never_scored():
+    y = Y.copy()
+    y.iloc[[50, 97]] = np.nan
+    result = backtest(NaiveForecaster(missing="ffill"), y, horizon=5, n_windows=2)
+    assert result.forecasts["y"].isna().sum() == 1
+    assert result.scores["mase"].notna().all()
+    with pytest.raises(ValueError, match="2 values, first at 2024-02-20"):
+        backtest(NaiveForecaster(), y, horizon=5)
+
+
+def test_workers_and_progress_change_nothing():
+    model = ESNForecaster(15, lags=2, random_state=0)
+    one = backtest(model, Y, horizon=5, n_windows=4, level=80)
+    two = backtest(model, Y, horizon=5, n_windows=4, level=80, n_jobs=2)
+    pd.testing.assert_frame_equal(one.forecasts, two.forecasts, check_exact=True)
+    done = []
+    backtest(model, Y, horizon=5, n_windows=3, progress=lambda i, n: done.append((i, n)))
+    assert done == [(1, 3), (2, 3), (3, 3)]
+
+
+def test_progress_is_silent_unless_asked(monkeypatch):
+    stream = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", stream)
+    backtest(NaiveForecaster(), Y, horizon=5)
+    assert stream.getvalue() == ""
+    backtest(NaiveForecaster(), Y, horizon=5, progress=True)
+    assert stream.getvalue().endswith("backtest: 5 of 5 windows\n")
+
+
+class Mean(BaseEstimator):
+    """A forecaster of the user's own, with the least that backtest needs."""
+
+    def fit(self, y, X=None):
+        self.mean_ = y.mean()
+        return self
+
+    def predict(self, horizon, X=None):
+        return np.full(len(horizon), self.mean_)
+
+
+def test_any_forecaster_with_fit_and_predict_can_be_scored():
+    result = backtest(Mean(), Y, horizon=5, n_windows=2)
+    assert_allclose(result.forecasts["forecast"][:5], Y.iloc[:90].mean())
+
+
+def test_the_forecaster_itself_is_not_fitted():
+    model = NaiveForecaster()
+    backtest(model, Y, horizon=5)
+    assert not hasattr(model, "n_steps_seen_")
+
+
+def test_the_result_does_not_depend_on_bad_refits():
+    with pytest.raises(ValueError, match="'refit' parameter"):
+        backtest(NaiveForecaster(), Y, horizon=5, refit=0)
+    with pytest.raises(ValueError, match="horizon"):
+        backtest(NaiveForecaster(), Y, horizon="week")
+
+
+SKILL = {  # series, horizon, season, origins, step
+    "sunspots": (load_sunspots, 11, 11, 12, 11),
+    "el nino": (load_el_nino, 12, 12, 12, 12),
+    "co2, monthly means": (
+        lambda: load_co2(freq="monthly", missing="interpolate"), 12, 12, 10, 12,
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SKILL)
+def test_the_default_forecaster_beats_the_baselines(name):
+    load, horizon, season, n_windows, step = SKILL[name]
+    settings = {"horizon": horizon, "n_windows": n_windows, "step": step, "metrics": "mae"}
+    ours = backtest(ESNForecaster(random_state=0), load(), **settings).summary()["mae"]
+    for strategy in ("seasonal", "drift", "last"):
+        naive = NaiveForecaster(strategy, season_length=season)
+        assert ours < backtest(naive, load(), **settings).summary()["mae"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("horizon", [26, 52])
+def test_the_default_forecaster_beats_the_baselines_on_weekly_co2(horizon):
+    y = load_co2(missing="interpolate")
+    settings = {"horizon": horizon, "n_windows": 10, "step": 26, "metrics": "mae"}
+    ours = backtest(ESNForecaster(random_state=0), y, **settings).summary()["mae"]
+    for strategy in ("seasonal", "drift"):
+        assert ours < 0.6 * backtest(NaiveForecaster(strategy), y, **settings).summary()["mae"]
