@@ -1,0 +1,214 @@
+"""Draw the figures of the documentation.
+
+Run with ``python docs/make_figures.py [FOLDER]``; the default folder is ``docs/figures``. Takes
+about a minute on one core, most of it for the valid times.
+"""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from pathlib import Path
+
+import matplotlib
+
+matplotlib.use("Agg")
+
+import matplotlib.pyplot as plt
+import numpy as np
+from PIL import Image
+from scipy.linalg import LinAlgError
+
+from echocast.datasets import load_sunspots, lorenz63
+from echocast.exceptions import EchocastWarning
+from echocast.forecasting import ESNForecaster, valid_prediction_time
+from echocast.reservoir import ESNRegressor, ReservoirTransformer
+
+# Okabe and Ito's colours, which remain apart for colour-blind readers.
+BLACK, BLUE, ORANGE, GREEN, RED = "#000000", "#0072B2", "#E69F00", "#009E73", "#D55E00"
+LYAPUNOV_TIME = 1 / 0.9056  # of the Lorenz system, in its time units
+DT = 0.02
+
+plt.rcParams.update(
+    {
+        "figure.dpi": 110,
+        "figure.constrained_layout.use": True,
+        "font.size": 9,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "axes.grid": True,
+        "grid.color": "#dddddd",
+        "grid.linewidth": 0.6,
+        "legend.frameon": False,
+    }
+)
+
+
+def standardised_lorenz(n_train, n_test):
+    u = lorenz63(n_train + n_test, dt=DT)
+    return (u - u[:n_train].mean(axis=0)) / u[:n_train].std(axis=0)
+
+
+def lorenz():
+    """The closed loop of the tutorial against the truth."""
+    n_train, n_free = 5000, 1000
+    u = standardised_lorenz(n_train, n_free)
+    esn = ESNRegressor(n_units=500, alpha="auto", random_state=0)
+    future = esn.fit(u[: n_train - 1], u[1:n_train]).generate(n_free)
+    truth = u[n_train:]
+    valid = valid_prediction_time(truth, future, dt=DT, lyapunov_time=LYAPUNOV_TIME)
+    time = DT * np.arange(1, n_free + 1) / LYAPUNOV_TIME
+    figure, axes = plt.subplots(3, 1, figsize=(6.8, 4.2), sharex=True)
+    for i, (ax, name) in enumerate(zip(axes, "xyz")):
+        ax.plot(time, truth[:, i], color=BLACK, lw=1.6, label="truth")
+        ax.plot(time, future[:, i], color=ORANGE, lw=1.1, ls=(0, (4, 1.5)), label="closed loop")
+        ax.axvline(valid, color=BLUE, lw=1)
+        ax.set_ylabel(f"{name} (std)")
+    axes[0].annotate(
+        f" valid for {valid:.1f}",
+        (valid, 1),
+        xycoords=("data", "axes fraction"),
+        color=BLUE,
+        va="bottom",
+    )
+    axes[0].legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, borderaxespad=0)
+    axes[-1].set_xlabel("time after the last training row (Lyapunov times)")
+    axes[-1].set_xlim(0, time[-1])
+    return figure
+
+
+def valid_times():
+    """Median valid time against the penalty, for both kinds of solver."""
+    n_train, n_warm, n_free, n_starts, n_seeds = 5000, 200, 1100, 10, 3
+    u = standardised_lorenz(n_train, n_warm + n_free + 100 * n_starts)
+    tuned = {"spectral_radius": 0.56, "input_scaling": 0.37, "bias_scaling": 1.8}
+
+    def median(seeds, **params):
+        times = []
+        for seed in seeds:
+            esn = ESNRegressor(300, random_state=seed, **tuned, **params)
+            esn.fit(u[: n_train - 1], u[1:n_train])
+            for a in range(n_train, n_train + 100 * n_starts, 100):
+                forecast = esn.generate(n_free, warmup=u[a : a + n_warm])
+                truth = u[a + n_warm : a + n_warm + n_free]
+                times.append(
+                    valid_prediction_time(truth, forecast, dt=DT, lyapunov_time=LYAPUNOV_TIME)
+                )
+        return np.median(times)
+
+    def known(solver, alpha):
+        with warnings.catch_warnings():  # that they are ill-conditioned is what is shown
+            warnings.simplefilter("ignore", EchocastWarning)
+            try:
+                return median(range(n_seeds), alpha=alpha, solver=solver)
+            except LinAlgError:  # not positive definite: there is no answer
+                return np.nan
+
+    alphas = 10.0 ** np.arange(-20, 1, 2)
+    figure, ax = plt.subplots(figsize=(6.0, 3.4))
+    for solver, colour, marker in (("svd", BLUE, "o"), ("cholesky", RED, "x")):
+        times = np.array([known(solver, a) for a in alphas])
+        label = {"svd": "singular values", "cholesky": "normal equations"}[solver]
+        ax.plot(alphas, times, color=colour, marker=marker, ms=5, lw=1.4, label=label)
+    failed = alphas[np.isnan(times)]
+    ax.axvspan(alphas[0] / 10, failed[-1] * 3, color=RED, alpha=0.08, lw=0)
+    ax.text(
+        np.sqrt(alphas[0] * failed[-1]),
+        7,
+        "normal equations: no answer\n(not positive definite in float64)",
+        color=RED,
+        ha="center",
+    )
+    ax.set_xlim(alphas[0] / 10, alphas[-1] * 10)
+    automatic = median(range(n_seeds), alpha="auto")
+    ax.axhline(automatic, color=GREEN, lw=1.2, ls="--", label='alpha="auto"')
+    ax.set_xscale("log")
+    ax.set_xlabel("ridge penalty alpha (squared units of the states)")
+    ax.set_ylabel("median valid time\n(Lyapunov times)")
+    ax.set_ylim(0, None)
+    ax.legend(loc="lower left")
+    return figure
+
+
+def sunspots():
+    """The forecast of the tutorial with its intervals."""
+    y = load_sunspots()
+    forecast = ESNForecaster(random_state=0).fit(y[:"1997"]).predict(11, level=[80, 95])
+    figure, ax = plt.subplots(figsize=(6.8, 2.9))
+    years = forecast.index.year
+    ax.fill_between(years, forecast["lo-95"], forecast["hi-95"], color=BLUE, alpha=0.18, lw=0)
+    ax.fill_between(years, forecast["lo-80"], forecast["hi-80"], color=BLUE, alpha=0.32, lw=0)
+    shown = y["1950":]
+    ax.plot(shown.index.year, shown, color=BLACK, lw=1.2, marker=".", ms=4, label="observed")
+    ax.plot(years, forecast["sunspots"], color=BLUE, lw=1.6, label="forecast, 80 and 95 %")
+    ax.axvline(1997.5, color="#888888", lw=0.8)
+    ax.set_ylabel("yearly mean\nsunspot number")
+    ax.set_xlabel("year")
+    ax.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, borderaxespad=0)
+    ax.margins(x=0.02)
+    return figure
+
+
+def states():
+    """What a reservoir does: echoes of a pulse, and two starts that become one state."""
+    figure, axes = plt.subplot_mosaic([["fast", "apart"], ["slow", "apart"]], figsize=(6.8, 3.2))
+    pulse = np.zeros((60, 1))
+    pulse[10] = 3.0
+    for name, leak, colour in (("fast", 1.0, BLUE), ("slow", 0.2, RED)):
+        reservoir = ReservoirTransformer(
+            100, leak_rate=leak, input_scaling=0.3, bias_scaling=1.0, random_state=1
+        ).fit(np.zeros((500, 1)))
+        echo = reservoir.transform(pulse, initial_state=reservoir.state_) - reservoir.state_
+        axes[name].plot(echo[:, :5], color=colour, lw=1)
+        axes[name].set_title(f"five units, leak_rate={leak:g}", fontsize=9)
+        axes[name].set_ylabel("state - rest")
+        axes[name].set_xlim(0, 59)
+    axes["fast"].set_xticklabels([])
+    axes["slow"].set_xlabel("step (one pulse, at step 10)")
+
+    ax, inputs = axes["apart"], np.sin(0.2 * np.arange(300))[:, None]
+    for radius, colour, style in ((0.5, GREEN, "-"), (0.9, BLUE, "--"), (1.1, ORANGE, "-.")):
+        reservoir = ReservoirTransformer(
+            100, spectral_radius=radius, input_scaling=0.3, bias_scaling=1.0, random_state=0
+        ).fit(inputs)
+        zero, half = (
+            reservoir.transform(inputs, initial_state=np.full(100, start)) for start in (0.0, 0.5)
+        )
+        distance = np.linalg.norm(half - zero, axis=1)
+        ax.semilogy(distance, color=colour, ls=style, lw=1.4, label=f"{radius:g}")
+    ax.set_title("two starting states, same input", fontsize=9)
+    ax.set_xlabel("step")
+    ax.set_ylabel("distance of the states")
+    ax.set_ylim(1e-16, 30)
+    ax.set_xlim(0, 299)
+    ax.legend(loc="upper right", title="spectral_radius")
+    return figure
+
+
+FIGURES = {
+    "lorenz": lorenz,
+    "valid-time": valid_times,
+    "sunspots": sunspots,
+    "states": states,
+}
+
+
+def save(figure, path):
+    """Write a small PNG: 64 colours are plenty for lines."""
+    figure.canvas.draw()
+    picture = Image.fromarray(np.asarray(figure.canvas.buffer_rgba())).convert("RGB")
+    picture.quantize(64, method=Image.Quantize.MEDIANCUT).save(path, optimize=True)
+
+
+def main():
+    given = sys.argv[1:]
+    folder = Path(given[0]) if given else Path(__file__).parent / "figures"
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, draw in FIGURES.items():
+        figure = draw()
+        save(figure, folder / f"{name}.png")
+        plt.close(figure)
+
+
+if __name__ == "__main__":
+    main()
