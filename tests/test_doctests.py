@@ -24,13 +24,24 @@ def module_names():
 
 
 @pytest.fixture
-def examples_folder(tmp_path, monkeypatch):
+def own_world(tmp_path, monkeypatch):
+    """An empty folder, NumPy's own way of printing, and registries that forget what is added."""
     monkeypatch.chdir(tmp_path)
+    registries = [
+        (value, value.copy())
+        for name in module_names()
+        for key, value in vars(importlib.import_module(name)).items()
+        if isinstance(value, dict) and key.isupper()
+    ]
     with np.printoptions(legacy=False):
         yield
+    for registry, before in registries:
+        if registry != before:
+            registry.clear()
+            registry.update(before)
 
 
-@pytest.mark.usefixtures("examples_folder")
+@pytest.mark.usefixtures("own_world")
 @pytest.mark.parametrize("name", module_names())
 def test_examples_of_module(name):
     module = importlib.import_module(name)
