@@ -114,6 +114,21 @@ class SequenceScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         constant = self.scale_ <= 10 * len(rows) * np.finfo(np.float64).eps * np.abs(self.mean_)
         self.scale_[constant] = 1.0
 
+    def fit_transform(self, X: Any, y: Any = None) -> Any:
+        """Fit, and scale the sequences of X.
+
+        Parameters
+        ----------
+        X, y
+            As in `fit`.
+
+        Returns
+        -------
+        ndarray, list of ndarray or DataFrame
+            As from `transform`.
+        """
+        return self.fit(X).transform(X)
+
     def transform(self, X: Any) -> Any:
         """Scale the sequences of X.
 
