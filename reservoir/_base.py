@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import functools
+import math
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -180,13 +181,17 @@ class BaseReservoir(BaseEstimator):
 
     def _remember_end(self, layout, last_states, last_outputs=None) -> None:
         """Store the state and target each sequence ended with, and the stamp that follows it."""
-        self.state_ = layout.per_sequence(last_states)
-        self._fit_form = layout.form
+        ends = {"state_": layout.per_sequence(last_states)}
         nexts = [None if s is None else s[1] for s in layout.stamps]
         keys = layout.ids if layout.form == "groups" else range(layout.n_sequences)
-        self._fit_next_stamps = dict(zip(keys, nexts))
+        ends["_fit_next_stamps"] = dict(zip(keys, nexts))
         if last_outputs is not None:
-            self.last_output_ = layout.per_sequence(last_outputs)
+            ends["last_output_"] = layout.per_sequence(last_outputs)
+        if layout.form == "groups" and getattr(self, "_fit_form", None) == "groups":
+            # Series of a panel that are not in this chunk stay where they ended before.
+            ends = {name: {**getattr(self, name), **new} for name, new in ends.items()}
+        self.__dict__.update(ends)
+        self._fit_form = layout.form
 
     def _initial_states(self, layout: SequenceLayout, initial_state: Any) -> np.ndarray:
         """States (n_sequences, n_units) from which the sequences of `layout` start."""
@@ -242,6 +247,8 @@ class BaseReservoir(BaseEstimator):
 
 
 def _same_label(a, b) -> bool:
+    if isinstance(a, float) and isinstance(b, float):
+        return math.isclose(a, b, rel_tol=1e-14)  # a step of 0.1 does not add up exactly
     try:
         return bool(a == b)
     except TypeError:  # time-zone aware against naive
@@ -249,6 +256,8 @@ def _same_label(a, b) -> bool:
 
 
 def _dtype_name(dtype) -> Any:
+    if dtype is None:  # NumPy would take it for float64
+        return None
     try:
         return np.dtype(dtype).name
     except TypeError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from typing import Any
 
@@ -193,12 +194,12 @@ class ESNRegressor(SequenceRegressor):
         self._fit_increments = self._learns_increments(n_inputs, n_outputs)
         rng = self._random()
         reservoir = self._build_reservoir(n_inputs, n_outputs, rng, dtype)
-        self._fit_noise_seed = int(rng.randint(2**31 - 1))
+        self._fit_noise = np.random.RandomState(rng.randint(2**31 - 1))
         return ESNMachine(reservoir, include_input=bool(self.include_input))
 
     def _with_persistence(self, coef):
         coef = coef.copy()
-        coef[:, self.n_units :] += np.eye(len(coef), dtype=coef.dtype)
+        coef[:, self._fit_reservoir.n_states :] += np.eye(len(coef), dtype=coef.dtype)
         return coef
 
     def _training_rows(self, data, washouts, states):
@@ -206,7 +207,8 @@ class ESNRegressor(SequenceRegressor):
         if self.W_fb_ is not None:
             outputs = self._outputs_before(data)
             feedback = teacher_feedback(data.targets, data.layout, outputs)
-        machine = self._fit_reservoir.for_training(feedback, self.noise, self._fit_noise_seed)
+        self._fit_noise = copy.deepcopy(self._fit_noise)  # the former model keeps its own
+        machine = self._fit_reservoir.for_training(feedback, self.noise, self._fit_noise)
         return FeatureRows(machine, self._learnt(data), washouts, states)
 
     def _outputs_before(self, data):
@@ -227,7 +229,8 @@ class ESNRegressor(SequenceRegressor):
     def _remember_all(self, data, last_states, washouts_left):
         super()._remember_all(data, last_states, washouts_left)
         held = data.rows[-1]
-        constant = bool((data.rows == held).all())
+        before = getattr(self, "_fit_last_input", held)
+        constant = bool((data.rows == held).all() and (before == held).all())
         self._fit_inputs_constant = constant and getattr(self, "_fit_inputs_constant", True)
         self._fit_last_input = held.copy()
 
@@ -238,7 +241,7 @@ class ESNRegressor(SequenceRegressor):
         if self.W_fb_ is not None:
             return self._predict_with_feedback(rows, layout, states)
         outputs = self._direct(rows) + self.intercept_
-        to_states = self.coef_[:, : self.n_units].T
+        to_states = self.coef_[:, : self._fit_reservoir.n_states].T
         for i, start, block in harvest(self._fit_reservoir.reservoir, rows, layout, states):
             first = layout.indptr[i] + start
             outputs[first : first + len(block)] += block @ to_states
@@ -246,9 +249,9 @@ class ESNRegressor(SequenceRegressor):
 
     def _direct(self, rows):
         """What the inputs add to the outputs past the reservoir."""
-        if not self.include_input:
+        if not self._fit_reservoir.include_input:
             return np.zeros((len(rows), len(self.coef_)), dtype=rows.dtype)
-        return rows @ self.coef_[:, self.n_units :].T
+        return rows @ self.coef_[:, self._fit_reservoir.n_states :].T
 
     def _predict_with_feedback(self, rows, layout, states):
         from ._closed import closed_loop
@@ -265,7 +268,7 @@ class ESNRegressor(SequenceRegressor):
                 b - a,
                 states[i],
                 previous[i],
-                coef_state=self.coef_[:, : self.n_units],
+                coef_state=self.coef_[:, : self._fit_reservoir.n_states],
                 coef_output=np.zeros((n_outputs, n_outputs), dtype=rows.dtype),
                 offset=self.intercept_,
                 loop_in=self.W_fb_,
@@ -274,31 +277,12 @@ class ESNRegressor(SequenceRegressor):
             )
         return outputs
 
-    def transform(self, X: Any, *, groups: Any = None, initial_state: Any = None) -> Any:
-        """Reservoir states for each row of X (washout rows included), in the form of X.
-
-        Parameters
-        ----------
-        X, groups, initial_state
-            As in `predict`.
-
-        Returns
-        -------
-        ndarray of shape (n_steps, n_units), or the form of X
-
-        Raises
-        ------
-        ValueError
-            With output feedback, where the states depend on the outputs.
-        """
-        if getattr(self, "W_fb_", None) is not None:
+    def _write_states(self, rows, layout, initial_state, out):
+        if self.W_fb_ is not None:
             raise ValueError(
                 "`transform` is not available with feedback_scaling != 0, because the states "
                 "then depend on the outputs. Use `predict`."
             )
-        return super().transform(X, groups=groups, initial_state=initial_state)
-
-    def _write_states(self, rows, layout, initial_state, out):
         states = self._initial_states(layout, initial_state)
         for i, start, block in harvest(self._fit_reservoir.reservoir, rows, layout, states):
             first = layout.indptr[i] + start

@@ -38,12 +38,20 @@ class ESNMachine:
         self.state_shape = (reservoir.n_units,)
         self.n_features = reservoir.n_units + (reservoir.n_inputs if include_input else 0)
         self.feedback: np.ndarray | None = None
-        self.noise, self.noise_seed = 0.0, 0
+        self.noise = 0.0
+        self.rng: np.random.RandomState | None = None
+        self.rng_start: Any = None
 
-    def for_training(self, feedback: np.ndarray | None, noise: float, seed: int) -> ESNMachine:
-        """A machine driven by the teacher's outputs and by noise, which only fit knows."""
+    def for_training(
+        self, feedback: np.ndarray | None, noise: float, rng: np.random.RandomState
+    ) -> ESNMachine:
+        """A machine driven by the teacher's outputs and by noise, which only fit knows.
+
+        Every pass draws the same noise from `rng`, and leaves it where the pass ended.
+        """
         machine = copy.copy(self)
-        machine.feedback, machine.noise, machine.noise_seed = feedback, noise, seed
+        machine.feedback, machine.noise, machine.rng = feedback, noise, rng
+        machine.rng_start = rng.get_state()
         return machine
 
     def start(self, rows: np.ndarray | None, layout: SequenceLayout) -> np.ndarray:
@@ -52,7 +60,8 @@ class ESNMachine:
     def blocks(
         self, rows: np.ndarray, layout: SequenceLayout, states: np.ndarray
     ) -> Iterator[tuple[int, int, np.ndarray, np.ndarray]]:
-        rng = np.random.RandomState(self.noise_seed) if self.noise else None
+        if self.rng is not None:
+            self.rng.set_state(self.rng_start)
         buffer = np.empty((0, self.n_features), dtype=self.dtype)
         for i, start, block in harvest(
             self.reservoir,
@@ -61,7 +70,7 @@ class ESNMachine:
             states,
             feedback=self.feedback,
             noise=self.noise,
-            rng=rng,
+            rng=self.rng,
         ):
             if not self.include_input:
                 yield i, start, block, block[-1]

@@ -11,7 +11,10 @@ from sklearn.utils.validation import check_array
 from echocast._checks import check_number
 from echocast.exceptions import ForecastDivergenceWarning
 
-__all__ = ["generate", "output_bound", "warn_if_diverging"]
+from ._base import _given_states
+from ._sequences import SequenceLayout, read_rows
+
+__all__ = ["end_of_fit", "generate", "output_bound", "warn_if_diverging"]
 
 _BOUNDED = ("tanh", "sigmoid", "sin")  # activations with values in [-1, 1]
 _RANGE_FACTOR = 10.0  # spans outside of the training range before a warning
@@ -23,7 +26,8 @@ def output_bound(esn: Any) -> np.ndarray:
     States started inside stay inside for a bounded activation and leak rates in (0, 1]. With
     inputs in the readout there is no such bound, as inputs may be anything.
     """
-    if esn.include_input or esn.activation not in _BOUNDED:
+    machine = esn._fit_reservoir
+    if machine.include_input or machine.reservoir.activation not in _BOUNDED:
         return np.full(len(esn.coef_), np.inf)
     return np.abs(esn.intercept_) + np.abs(esn.coef_).sum(axis=1)
 
@@ -35,9 +39,10 @@ def generate(esn: Any, n_steps: int, *, warmup: Any, initial_state: Any, X: Any)
     owner = type(esn).__name__
     check_number("n_steps", n_steps, owner, low=1, closed="left", integer=True)
     inputs = _future_inputs(esn, n_steps, X)
-    state, output = _start(esn, initial_state)
     first = []
-    if warmup is not None:
+    if warmup is None:
+        state, output = end_of_fit(esn, initial_state)
+    else:
         if inputs is not None:
             raise ValueError(
                 "`warmup` drives a model that is fed its own outputs; with output feedback and "
@@ -51,7 +56,7 @@ def generate(esn: Any, n_steps: int, *, warmup: Any, initial_state: Any, X: Any)
         n_steps,
         state,
         output,
-        coef_state=esn.coef_[:, : esn.n_units],
+        coef_state=esn.coef_[:, : esn._fit_reservoir.n_states],
         coef_output=coef_output,
         offset=esn.intercept_,
         loop_in=loop_in,
@@ -83,29 +88,27 @@ def _future_inputs(esn, n_steps, X):
     return None
 
 
-def _start(esn, initial_state):
-    """State and last output from which the loop starts without warm-up."""
-    if esn._fit_form != "rows":
-        if initial_state is None:
-            raise ValueError(
-                f"The model was fitted on several sequences ('{esn._fit_form}'): pass `warmup` "
-                "or `initial_state` to say which one to continue."
-            )
-        output = np.zeros(len(esn.coef_), dtype=esn._fit_reservoir.dtype)
-    else:
-        output = esn.last_output_
-    state = esn.state_ if initial_state is None else np.asarray(initial_state)
-    if np.shape(state) != (esn.n_units,) or not np.isfinite(state).all():
+def end_of_fit(model: Any, initial_state: Any) -> tuple[np.ndarray, np.ndarray]:
+    """State and last output from which a loop starts without warm-up."""
+    machine = model._fit_reservoir
+    single = SequenceLayout("rows", np.zeros(2, dtype=np.int64))
+    if model._fit_form == "rows":
+        state, output = model.state_, model.last_output_
+    elif initial_state is None:
         raise ValueError(
-            f"`initial_state` must be finite and of shape ({esn.n_units},), got {np.shape(state)}."
+            f"The model was fitted on several sequences ('{model._fit_form}'): pass `warmup` "
+            "or `initial_state` to say which one to continue."
         )
-    return state.astype(esn._fit_reservoir.dtype), output
+    else:
+        output = np.zeros(model._fit_n_targets, dtype=machine.dtype)
+    if initial_state is not None:
+        state = _given_states(initial_state, single, (1, *machine.state_shape), machine.dtype)[0]
+    return state, output
 
 
 def _warm(esn, warmup, initial_state):
     """Drive with the warm-up rows; return the state and the output after the last of them."""
     from ._drive import state_blocks
-    from ._sequences import read_rows
 
     rows, layout = read_rows(esn, warmup, reset=False, dtype=esn._fit_reservoir.dtype)
     if layout.form != "rows":
@@ -115,21 +118,22 @@ def _warm(esn, warmup, initial_state):
     feedback = None if esn.W_fb_ is None else rows
     for _, states in state_blocks(esn._fit_reservoir.reservoir, rows, state, feedback=feedback):
         state = states[-1].copy()
-    features = np.concatenate([state, rows[-1]]) if esn.include_input else state
+    with_input = esn._fit_reservoir.include_input
+    features = np.concatenate([state, rows[-1]]) if with_input else state
     return state, esn.coef_ @ features + esn.intercept_
 
 
 def _loop_weights(esn, inputs):
     """Weights of the loop: output to reservoir, output to output, and the known drive."""
-    n_units, n_outputs = esn.n_units, len(esn.coef_)
+    n_units, n_outputs = esn._fit_reservoir.n_states, len(esn.coef_)
     zero = np.zeros((n_outputs, n_outputs), dtype=esn.coef_.dtype)
     if inputs is not None:
         extra = {"drive": inputs @ esn.W_in_.T}
-        if esn.include_input:
+        if esn._fit_reservoir.include_input:
             extra["const"] = inputs @ esn.coef_[:, n_units:].T
         return esn.W_fb_, zero, extra
     loop_in = esn.W_in_ if esn.W_fb_ is None else esn.W_in_ + esn.W_fb_
-    return loop_in, esn.coef_[:, n_units:] if esn.include_input else zero, {}
+    return loop_in, esn.coef_[:, n_units:] if esn._fit_reservoir.include_input else zero, {}
 
 
 def warn_if_diverging(outputs: np.ndarray, training_range: tuple) -> None:

@@ -346,6 +346,7 @@ class LocalESNRegressor(SequenceRegressor):
             )
         self._fit_increments = self._learns_increments(n_inputs, n_outputs)
         self._fit_own_cells = n_inputs == n_outputs
+        self._fit_own_readouts = self._fit_own_cells and not self.shared
         window = int(self.group_size + 2 * self.overlap)
         rng = self._random()
         reservoir = self._build_reservoir(window, n_outputs, rng, dtype)
@@ -363,12 +364,8 @@ class LocalESNRegressor(SequenceRegressor):
 
     # ------------------------------------------------- one readout, or one for each patch
 
-    @property
-    def _own_readouts(self):
-        return self._fit_own_cells and not self.shared
-
     def _training_rows(self, data, washouts, states):
-        kind = FeatureRows if self._own_readouts else _PatchRows
+        kind = FeatureRows if self._fit_own_readouts else _PatchRows
         kind = kind if self._fit_own_cells else _FieldRows
         if not self.noise:
             return kind(self._fit_reservoir, self._learnt(data), washouts, states)
@@ -381,14 +378,14 @@ class LocalESNRegressor(SequenceRegressor):
         return (rows + self.noise * draws).astype(rows.dtype, copy=False)
 
     def _solve(self, rows):
-        if not self._own_readouts:
+        if not self._fit_own_readouts:
             return super()._solve(rows)
         factors = self._new_factor(rows)
         self._absorb(factors, rows)
         return self._solve_factor(factors)
 
     def _new_factor(self, rows):
-        if not self._own_readouts:
+        if not self._fit_own_readouts:
             return super()._new_factor(rows)
         from ._readout import RidgeFactor
 
@@ -403,12 +400,12 @@ class LocalESNRegressor(SequenceRegressor):
         )
 
     def _solve_factor(self, factor):
-        if not self._own_readouts:
+        if not self._fit_own_readouts:
             return super()._solve_factor(factor)
         return [super(LocalESNRegressor, self)._solve_factor(f) for f in factor.factors]
 
     def _publish(self, result):
-        if not self._own_readouts:
+        if not self._fit_own_readouts:
             super()._publish(result)
             return
         dtype = self._fit_reservoir.dtype
@@ -426,15 +423,16 @@ class LocalESNRegressor(SequenceRegressor):
 
     def _with_persistence(self, coef):
         coef = coef.copy()
-        own = self.n_units + self.overlap + np.arange(self.group_size)
-        coef[..., np.arange(self.group_size), own] += 1
+        machine = self._fit_reservoir
+        cells = np.arange(machine.group_size)
+        coef[..., cells, machine.reservoir.n_units + machine.overlap + cells] += 1
         return coef
 
     def _read_out(self, features):
         n_rows = len(features)
         if not self._fit_own_cells:
             return features.reshape(n_rows, -1) @ self.coef_.T + self.intercept_
-        if self.shared:
+        if not self._fit_own_readouts:
             cells = np.matmul(self.coef_, features).transpose(0, 2, 1) + self.intercept_
         else:
             by_patch = features.transpose(2, 0, 1) @ self.coef_.transpose(0, 2, 1)

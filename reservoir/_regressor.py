@@ -17,10 +17,11 @@ from sklearn.exceptions import NotFittedError
 from sklearn.metrics import r2_score
 from sklearn.utils.validation import check_is_fitted
 
-from echocast._checks import check_option
+from echocast._checks import check_flag, check_option
 
 from ._base import BaseReservoir, _dtype_name, _given_states, resolve_washout, transactional
 from ._run_on import run_on
+from ._sequence_tools import keeps_sequences
 from ._sequences import SequenceLayout, read_rows, read_targets, read_weights
 
 __all__ = ["FeatureRows", "FitData", "Machine", "SequenceRegressor"]
@@ -114,6 +115,7 @@ class FeatureRows:
             yield features[skip:], targets[here], None if weights is None else weights[here]
 
 
+@keeps_sequences
 class SequenceRegressor(
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,
@@ -201,6 +203,8 @@ class SequenceRegressor(
         """Check parameters and data; build the machine if this is the first time."""
         owner = type(self).__name__
         dtype = self._check_params()
+        if not first:
+            dtype = self._fit_reservoir.dtype
         rows, layout = read_rows(self, X, groups=groups, reset=first, dtype=dtype)
         targets, one_d = read_targets(y, layout, dtype=dtype, owner=owner)
         weights = read_weights(sample_weight, layout, dtype=dtype)
@@ -336,12 +340,38 @@ class SequenceRegressor(
         Returns
         -------
         ndarray of shape (n_steps, n_features_out), or the form of X
+
+        Raises
+        ------
+        NotFittedError
+            Before fit.
+        ValueError
+            If X does not fit the columns of fit, or the states depend on the outputs, as they
+            do with output feedback.
         """
         check_is_fitted(self)
         rows, layout = self._read_new(X, groups)
         states = np.empty((len(rows), self._n_features_out), dtype=rows.dtype)
         self._write_states(rows, layout, initial_state, states)
         return layout.restore(states)
+
+    def fit_transform(
+        self, X: Any, y: Any = None, *, sample_weight: Any = None, groups: Any = None
+    ) -> Any:
+        """Fit, and return what `transform` gives for the sequences of X from their starts.
+
+        Parameters
+        ----------
+        X, y, sample_weight, groups
+            As in `fit`.
+
+        Returns
+        -------
+        ndarray of shape (n_steps, n_features_out), or the form of X
+        """
+        self.fit(X, y, sample_weight=sample_weight, groups=groups)
+        start = self._fit_reservoir.start(*self._read_new(X, groups))
+        return self.transform(X, groups=groups, initial_state=start)
 
     def score(self, X: Any, y: Any, sample_weight: Any = None, *, groups: Any = None) -> float:
         """Coefficient of determination R^2 over all rows, averaged over targets.
@@ -454,6 +484,8 @@ class SequenceRegressor(
         owner = type(self).__name__
         self._check_washout()
         check_option("solver", self.solver, owner, ("auto", "cholesky", "qr", "svd"))
+        check_flag("fit_intercept", self.fit_intercept, owner)
+        check_flag("include_input", self.include_input, owner)
         check_option("target", self.target, owner, ("value", "increment"))
         if self.target == "increment" and not self.include_input:
             raise ValueError(

@@ -9,9 +9,8 @@ import numpy as np
 from echocast._checks import check_number
 from echocast.exceptions import ForecastDivergedError
 
-from ._base import _given_states
-from ._generate import warn_if_diverging
-from ._sequences import SequenceLayout, read_rows
+from ._generate import end_of_fit, warn_if_diverging
+from ._sequences import read_rows
 
 __all__ = ["run_on"]
 
@@ -30,31 +29,13 @@ def run_on(model: Any, n_steps: int, *, warmup: Any, initial_state: Any) -> np.n
     outputs = np.empty((n_steps, model._fit_n_targets), dtype=model._fit_reservoir.dtype)
     done = 0
     if warmup is None:
-        state, output = _end_of_fit(model, initial_state)
+        state, output = end_of_fit(model, initial_state)
     else:
         state, output = _warm(model, warmup, initial_state)
         outputs[0], done = output, 1
     _close_loop(model, state, output, outputs, done)
     warn_if_diverging(outputs, model._fit_range)
     return outputs
-
-
-def _end_of_fit(model, initial_state):
-    """State and last output from which the loop starts without warm-up."""
-    machine = model._fit_reservoir
-    single = SequenceLayout("rows", np.zeros(2, dtype=np.int64))
-    if model._fit_form == "rows":
-        state, output = model.state_, model.last_output_
-    elif initial_state is None:
-        raise ValueError(
-            f"The model was fitted on several sequences ('{model._fit_form}'): pass `warmup` "
-            "or `initial_state` to say which one to continue."
-        )
-    else:
-        output = np.zeros(model._fit_n_targets, dtype=machine.dtype)
-    if initial_state is not None:
-        state = _given_states(initial_state, single, (1, *machine.state_shape), machine.dtype)[0]
-    return state, output
 
 
 def _warm(model, warmup, initial_state):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -138,7 +139,7 @@ def _grouped_layout(labels: np.ndarray, index: Any = None) -> SequenceLayout:
     sorted_already = bool((order == np.arange(len(order))).all())
     stamps: tuple = (None,) * len(uniques)
     if index is not None:
-        stamps = tuple(_stamps_of(index[order[a:b]]) for a, b in zip(indptr[:-1], indptr[1:]))
+        stamps = tuple(_stamps_of(index[order[a:b]]) for a, b in pairwise(indptr))
     return SequenceLayout(
         "groups", indptr, tuple(uniques.tolist()), None if sorted_already else order, stamps
     )
@@ -148,6 +149,8 @@ def _as_stack(parts: Any, owner: str) -> Any:
     """Stack a list of 2-D arrays or frames, with an error that names the odd one out."""
     widths = [_shape(p)[1] for p in parts]
     for i, width in enumerate(widths):
+        if _shape(parts[i])[0] == 0:
+            raise ValueError(f"Sequence {i} of X has no steps.")
         if width != widths[0]:
             raise ValueError(
                 f"Sequence {i} passed to {owner} has {width} features, but sequence 0 has "
@@ -156,6 +159,12 @@ def _as_stack(parts: Any, owner: str) -> Any:
     if all(_is_frame(p) for p in parts):
         import pandas as pd
 
+        for i, part in enumerate(parts):
+            if set(part.columns) != set(parts[0].columns):
+                raise ValueError(
+                    f"Sequence {i} passed to {owner} has columns {list(part.columns)}, but "
+                    f"sequence 0 has {list(parts[0].columns)}; all need the same columns."
+                )
         return pd.concat([p.reset_index(drop=True) for p in parts], ignore_index=True)
     if any(hasattr(p, "todense") for p in parts):
         return parts[0]  # let the validator refuse sparse input in its own words

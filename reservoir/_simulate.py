@@ -85,9 +85,10 @@ def simulate_paths(
     if esn.W_fb_ is not None:
         raise ValueError("`simulate_paths` feeds outputs back itself; use feedback_scaling=0.")
     past, known, x = _read_start(esn, n_steps, history, lags, state, X, innovations)
-    W, leak = esn.W_, np.broadcast_to(np.asarray(esn.leak_rate), (esn.n_units,))[:, None]
-    function = elementwise(esn.activation)
-    to_output, direct = esn.coef_[:, : esn.n_units], esn.coef_[:, esn.n_units :]
+    reservoir, with_input = esn._fit_reservoir.reservoir, esn._fit_reservoir.include_input
+    W, leak = esn.W_, reservoir.leak[:, None]
+    function = reservoir.function or elementwise(reservoir.activation)
+    to_output, direct = np.split(esn.coef_, [reservoir.n_units], axis=1)
     bias, offset = esn.b_[:, None], esn.intercept_[:, None]
     n_past, n_targets, n_paths = past.shape
     window = np.concatenate([past, np.empty((n_steps, n_targets, n_paths))])
@@ -96,7 +97,7 @@ def simulate_paths(
         with np.errstate(over="ignore", invalid="ignore"):  # looked for below
             x = (1 - leak) * x + leak * function(W @ x + esn.W_in_ @ inputs + bias)
             y = to_output @ x + offset
-            if esn.include_input:
+            if with_input:
                 y = y + direct @ inputs
         if innovations is not None:
             y = y + innovations[t]
@@ -272,12 +273,13 @@ def _regular(factor):
 
 def _feature_chunks(esn, X, washout) -> Iterator[tuple[int, np.ndarray]]:
     """Readout features of the rows after the washout, in chunks of rows."""
-    state = np.zeros(esn.n_units)
+    machine = esn._fit_reservoir
+    state = np.zeros(machine.n_states, dtype=machine.dtype)
     for start in range(0, len(X), _CHUNK):
         rows = X[start : start + _CHUNK]
         states = esn.transform(rows, initial_state=state)
         state = states[-1]
-        features = np.hstack([states, rows]) if esn.include_input else states
+        features = np.hstack([states, rows]) if machine.include_input else states
         keep = max(washout - start, 0)
         if keep < len(features):
             yield start + keep, features[keep:]

@@ -79,6 +79,7 @@ class ReservoirStream:
         _, self._state = run_states(
             esn._fit_reservoir.reservoir, row, self._state, feedback=feedback
         )
-        self._output = esn.coef_[:, : esn.n_units] @ self._state + esn.intercept_
-        if esn.include_input:
-            self._output += esn.coef_[:, esn.n_units :] @ row[0]
+        n_units = len(self._state)
+        self._output = esn.coef_[:, :n_units] @ self._state + esn.intercept_
+        if esn._fit_reservoir.include_input:
+            self._output += esn.coef_[:, n_units:] @ row[0]

@@ -208,7 +208,7 @@ class ReservoirTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Ba
 
     @property
     def _n_features_out(self):
-        return self.n_units
+        return self._fit_reservoir.n_units
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

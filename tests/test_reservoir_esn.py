@@ -107,6 +107,14 @@ def test_generate_after_a_warmup_starts_with_its_last_prediction():
     assert_allclose(out[1:], rest, rtol=1e-9, atol=1e-9)
 
 
+def test_generate_of_a_panel_asks_where_to_start():
+    parts = [series(80, 1), series(90, 2)]
+    esn = make().fit([p[:-1] for p in parts], [p[1:] for p in parts])
+    with pytest.raises(ValueError, match="fitted on several sequences"):
+        esn.generate(3)
+    assert_allclose(esn.generate(3, warmup=parts[1])[0], esn.predict(parts[1])[-1], rtol=1e-9)
+
+
 def test_generate_from_an_initial_state_uses_the_last_output_of_fit():
     u = series(300)
     esn = make().fit(u[:-1], u[1:])
@@ -206,6 +214,15 @@ def test_auto_state_continues_only_one_step_after_the_end_of_fit(index):
     assert_array_equal(esn.predict(frame), reset.predict(frame))
 
 
+def test_auto_state_continues_an_index_of_fractions():
+    u, index = series(300), pd.Index(0.1 * np.arange(300))
+    assert index[200] != index[199] + (index[199] - index[198])
+    frame = pd.DataFrame(u, index=index, columns=["a", "b"])
+    esn = make().fit(frame[:200], u[:200])
+    assert_allclose(esn.predict(frame[200:]), esn.predict(frame)[200:], rtol=1e-9, atol=1e-12)
+    assert np.abs(esn.predict(frame[201:]) - esn.predict(frame)[201:]).max() > 1e-6
+
+
 def test_stream_equals_predict():
     u = series(300)
     esn = make(predict_state="continue").fit(u[:199], u[1:200])
@@ -247,6 +264,44 @@ def test_partial_fit_of_a_panel_continues_known_series():
     )
     assert_allclose(parts.coef_, whole.coef_, rtol=1e-8, atol=1e-9)
     assert_allclose(parts.state_["v"], whole.state_["v"], rtol=1e-12)
+
+
+@pytest.mark.parametrize("params", [{}, {"feedback_scaling": 0.1}], ids=["plain", "feedback"])
+def test_a_series_that_a_chunk_of_a_panel_lacks_is_not_forgotten(params):
+    u = series(241, 1)
+    X, Y = u[:-1], u[1:]
+    parts = make(predict_state="continue", washout=5, solver="qr", **params)
+    for a, b, label in [(0, 60, "a"), (120, 180, "b"), (180, 240, "b"), (60, 119, "a")]:
+        parts.partial_fit(X[a:b], Y[a:b], groups=[label] * (b - a))
+    whole = make(predict_state="continue", washout=5, solver="qr", **params)
+    rows = np.r_[0:119, 120:240]
+    labels = np.where(rows < 119, "a", "b")
+    whole.fit(X[rows], Y[rows], groups=labels)
+    assert_allclose(parts.coef_, whole.coef_, rtol=1e-8, atol=1e-9)
+    for label in "ab":
+        assert_allclose(parts.state_[label], whole.state_[label], rtol=1e-12)
+        assert_array_equal(parts.last_output_[label], whole.last_output_[label])
+        later = {"X": X[:9], "groups": [label] * 9}
+        assert_allclose(parts.predict(**later), whole.predict(**later), rtol=1e-7, atol=1e-8)
+
+
+def test_partial_fit_goes_on_with_the_noise_of_fit():
+    u = series(300)
+    X, Y = u[:-1], u[1:]
+    whole = make(noise=0.1, solver="qr").fit(X, Y)
+    parts = make(noise=0.1, solver="qr").partial_fit(X[:150], Y[:150])
+    half = copy.deepcopy(parts)
+    parts.partial_fit(X[150:], Y[150:])
+    assert_allclose(parts.coef_, whole.coef_, rtol=1e-8, atol=1e-9)
+    assert_allclose(half.partial_fit(X[150:], Y[150:]).coef_, parts.coef_, rtol=1e-12)
+
+
+def test_inputs_that_change_between_chunks_are_not_constant():
+    y = np.sin(0.2 * np.arange(200))[:, None]
+    esn = make(feedback_scaling=0.5, washout=5)
+    esn.partial_fit(np.zeros((100, 2)), y[:100]).partial_fit(np.ones((100, 2)), y[100:])
+    with pytest.raises(ValueError, match="feeds outputs back as inputs"):
+        esn.generate(5)
 
 
 # ------------------------------------------------------------------ many sequences
@@ -431,6 +486,9 @@ def test_refitting_forgets_names_and_states_of_the_former_data():
         ({"random_state": "a"}, "cannot be used to seed"),
         ({"n_jobs": 0}, "'n_jobs'"),
         ({"target": "derivative"}, "'target'"),
+        ({"fit_intercept": "no"}, "'fit_intercept' parameter of ESNRegressor must be a bool"),
+        ({"include_input": "no"}, "'include_input'"),
+        ({"dtype": None}, "'dtype'"),
     ],
 )
 def test_bad_parameters_are_refused_in_fit_by_name(params, message):
@@ -443,6 +501,22 @@ def test_bad_parameters_are_refused_in_fit_by_name(params, message):
 def test_a_washout_that_leaves_no_row_is_named():
     with pytest.raises(ValueError, match=r"washout=50 leaves no sample of a sequence of 30 \(seq"):
         make(washout=50).fit(panel((80, 30)), panel((80, 30)))
+
+
+def test_an_empty_sequence_of_a_list_is_named():
+    with pytest.raises(ValueError, match="Sequence 1 of X has no steps"):
+        make().fit([series(60), series(0)], [series(60), series(0)])
+
+
+def test_frames_of_a_list_need_the_same_columns():
+    frames = [pd.DataFrame(series(60), columns=names) for names in (["a", "b"], ["a", "c"])]
+    with pytest.raises(
+        ValueError, match=r"Sequence 1 passed to ESNRegressor has columns \['a', 'c'"
+    ):
+        make().fit(frames, [series(60)] * 2)
+    swapped = [frames[0], frames[0][["b", "a"]]]
+    esn = make().fit(swapped, [series(60)] * 2)
+    assert_array_equal(esn.predict(swapped)[0], esn.predict(swapped)[1])
 
 
 def test_a_shuffled_index_warns():

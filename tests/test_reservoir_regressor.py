@@ -14,10 +14,11 @@ from echocast.exceptions import (
     ForecastDivergenceWarning,
     InvalidParameterError,
 )
-from echocast.reservoir import DeepESNRegressor, LocalESNRegressor, NVARRegressor
+from echocast.reservoir import DeepESNRegressor, ESNRegressor, LocalESNRegressor, NVARRegressor
 
 RESERVOIR = {"washout": 12, "alpha": 1e-3, "random_state": 0}
 MODELS = {
+    "esn": lambda **p: ESNRegressor(**{"n_units": 20, **RESERVOIR, **p}),
     "nvar": lambda **p: NVARRegressor(**{"delays": 3, "stride": 2, "alpha": 1e-3, **p}),
     "deep": lambda **p: DeepESNRegressor(2, **{"n_units": [15, 10], **RESERVOIR, **p}),
     "local": lambda **p: LocalESNRegressor(15, **{"overlap": 1, **RESERVOIR, **p}),
@@ -46,6 +47,41 @@ def state_after(model, X):
     if isinstance(model, NVARRegressor):
         return X[len(X) - shape[0] :]
     return model.transform(X)[-1].reshape(shape)
+
+
+OTHERWISE = {"n_units": 7, "include_input": False, "overlap": 2, "group_size": 4, "delays": 1}
+
+
+def test_predictions_do_not_depend_on_parameters_set_after_fit(make):
+    u = series()
+    model = make().fit(u[:-1], u[1:])
+    outputs, tail = model.predict(u), model.generate(5)
+    known = model.get_params()
+    model.set_params(**{name: value for name, value in OTHERWISE.items() if name in known})
+    if "shared" in known:
+        model.set_params(shared=not model.shared)
+    assert_array_equal(model.predict(u), outputs)
+    assert_array_equal(model.generate(5), tail)
+    assert model.transform(u).shape[1] == len(model.get_feature_names_out())
+
+
+def test_fit_transform_is_transform_from_the_start_of_each_sequence(make):
+    u = series()
+    labels = np.repeat(["a", "b"], [120, 179])
+    model = make(predict_state="continue")
+    features = model.fit_transform(u[:-1], u[1:], groups=labels)
+    model.set_params(predict_state="reset")
+    assert_array_equal(features, model.transform(u[:-1], groups=labels))
+
+
+def test_sequences_stay_sequences_under_set_output(make):
+    u = series()
+    model = make().set_output(transform="pandas")
+    table = model.fit_transform(u[:-1], u[1:])
+    assert list(table.columns) == list(model.get_feature_names_out())
+    X, Y = np.stack([u[:140], u[140:280]]), np.stack([u[1:141], u[141:281]])
+    assert model.fit_transform(X, Y).shape == (2, 140, table.shape[1])
+    assert [len(part) for part in model.transform([u[:30], u[:40]])] == [30, 40]
 
 
 # ------------------------------------------------------------------ time and state
@@ -157,6 +193,7 @@ def test_a_diverging_loop_is_reported(make):
         model.generate(3000)
 
 
+@pytest.mark.parametrize("make", sorted(MODELS.keys() - {"esn"}), indirect=True)
 def test_control_returns_to_python_within_a_closed_loop(make):
     u = series()
     model = make().fit(u[:-1], u[1:])

@@ -10,7 +10,7 @@ import numpy as np
 
 from echocast.exceptions import InvalidParameterError
 
-__all__ = ["check_generator", "check_number", "check_option", "refuse"]
+__all__ = ["check_flag", "check_generator", "check_number", "check_option", "refuse"]
 
 
 def refuse(name: str, owner: str, rule: str, value: Any) -> None:
@@ -70,6 +70,13 @@ def check_option(name: str, value: Any, owner: str, options: Any) -> Any:
         listed = ", ".join(repr(o) for o in sorted(options))
         refuse(name, owner, f"a str among {{{listed}}}", value)
     return value
+
+
+def check_flag(name: str, value: Any, owner: str) -> bool:
+    """Return `value` if it is a Boolean; strings such as "no" would count as true."""
+    if not isinstance(value, (bool, np.bool_)):
+        refuse(name, owner, "a bool", value)
+    return bool(value)
 
 
 def check_generator(random_state: Any) -> np.random.RandomState:
