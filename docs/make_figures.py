@@ -1,7 +1,7 @@
 """Draw the figures of the documentation.
 
 Run with ``python docs/make_figures.py [FOLDER]``; the default folder is ``docs/figures``. Takes
-about a minute on one core, most of it for the valid times.
+less than a minute on one core, most of it for the valid times.
 """
 
 from __future__ import annotations
