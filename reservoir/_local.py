@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from echocast._checks import check_number, check_option
+from echocast._checks import check_flag, check_number, check_option
 
 from ._machine import BLOCK_BYTES, Reservoir, block_rows
 from ._regressor import FeatureRows, SequenceRegressor
@@ -336,6 +336,7 @@ class LocalESNRegressor(SequenceRegressor):
         check_number("group_size", self.group_size, owner, low=1, closed="left", integer=True)
         check_number("overlap", self.overlap, owner, low=0, closed="left", integer=True)
         check_option("boundary", self.boundary, owner, ("open", "periodic"))
+        check_flag("shared", self.shared, owner)
         check_number("noise", self.noise, owner, low=0, closed="left")
         return self._check_dtype()
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from echocast._checks import check_number, check_option, refuse
+from echocast._checks import check_flag, check_number, check_option, refuse
 
 from ._machine import BLOCK_BYTES
 from ._regressor import SequenceRegressor
@@ -270,6 +270,9 @@ class NVARRegressor(SequenceRegressor):
         self._degrees()
         if isinstance(self.fit_intercept, str):
             check_option("fit_intercept", self.fit_intercept, owner, ("penalised",))
+        else:
+            check_flag("fit_intercept", self.fit_intercept, owner)
+        check_flag("increments", self.increments, owner)
         check_option("solver", self.solver, owner, ("auto", "cholesky", "qr", "svd"))
         check_option("predict_state", self.predict_state, owner, ("auto", "continue", "reset"))
         return self._check_dtype()

@@ -10,7 +10,7 @@ import numpy as np
 from sklearn.base import MultiOutputMixin, RegressorMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from echocast._checks import check_number, check_option, refuse
+from echocast._checks import check_flag, check_number, check_option, refuse
 
 from ._base import BaseReservoir, transactional
 from ._machine import BLOCK_BYTES, block_rows
@@ -238,6 +238,7 @@ class WindowESNRegressor(MultiOutputMixin, RegressorMixin, BaseReservoir):
         orders = ("auto", "newest_first", "oldest_first")
         check_option("window_order", self.window_order, owner, orders)
         check_option("solver", self.solver, owner, ("auto", "cholesky", "qr", "svd"))
+        check_flag("fit_intercept", self.fit_intercept, owner)
         if self.n_window_features is not None:
             name, value = "n_window_features", self.n_window_features
             check_number(name, value, owner, low=1, closed="left", integer=True)

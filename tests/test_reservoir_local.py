@@ -206,6 +206,7 @@ def test_lorenz96_is_followed_much_longer_than_by_one_reservoir():
         ({"overlap": -1}, "'overlap'"),
         ({"boundary": "torus"}, "'boundary'"),
         ({"noise": -1}, "'noise'"),
+        ({"shared": "no"}, "'shared'"),
         ({"leak_rate": 1.5}, "'leak_rate'"),
         ({"input_scaling": [1.0, 2.0]}, "'input_scaling'"),
         ({"washout": 2.5}, "'washout'"),

@@ -195,6 +195,8 @@ def test_memory_does_not_hold_the_features_of_all_rows(monkeypatch):
         ({"degree": True}, "'degree'"),
         ({"alpha": -1.0}, "'alpha'"),
         ({"fit_intercept": "maybe"}, "'fit_intercept'"),
+        ({"fit_intercept": 2}, "'fit_intercept'"),
+        ({"increments": "no"}, "'increments'"),
         ({"solver": "magic"}, "'solver'"),
         ({"predict_state": "maybe"}, "'predict_state'"),
         ({"dtype": "float16"}, "'dtype'"),

@@ -217,6 +217,7 @@ def test_a_nonlinear_law_is_forecast_better_than_by_ridge():
         ({"n_window_features": 0}, "'n_window_features'"),
         ({"n_window_features": 7}, "'n_window_features' .* at most the number of columns"),
         ({"leak_rate": 0.0}, "'leak_rate'"),
+        ({"fit_intercept": "no"}, "'fit_intercept'"),
         ({"input_scaling": -1.0}, "'input_scaling'"),
         ({"solver": "magic"}, "'solver'"),
         ({"alpha": "best"}, "'alpha'"),
