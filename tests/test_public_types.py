@@ -28,6 +28,7 @@ def public_functions():
                     f"{package}.{name}.{method}": function
                     for method, function in vars(value).items()
                     if inspect.isfunction(function)
+                    and function.__module__.startswith("echocast.")
                     and not method.startswith("_")
                     and not overrides_typed_method(value, method)
                 }
