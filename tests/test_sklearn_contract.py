@@ -29,7 +29,7 @@ CASES = {
     "NVARRegressor": (WEIGHTED_TIME_ROWS, 60),
     "ReservoirTransformer": (TIME_ROWS, 47),
     "SequenceScaler": ({}, 45),
-    "WindowESNRegressor": ({}, 50),
+    "WindowESNRegressor": ({}, 58),
 }
 
 
