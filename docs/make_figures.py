@@ -155,9 +155,8 @@ def states():
     pulse = np.zeros((60, 1))
     pulse[10] = 3.0
     for name, leak, colour in (("fast", 1.0, BLUE), ("slow", 0.2, RED)):
-        reservoir = ReservoirTransformer(
-            100, leak_rate=leak, input_scaling=0.3, bias_scaling=1.0, random_state=1
-        ).fit(np.zeros((500, 1)))
+        reservoir = ReservoirTransformer(100, leak_rate=leak, random_state=1)
+        reservoir.fit(np.zeros((500, 1)))
         echo = reservoir.transform(pulse, initial_state=reservoir.state_) - reservoir.state_
         axes[name].plot(echo[:, :5], color=colour, lw=1)
         axes[name].set_title(f"five units, leak_rate={leak:g}", fontsize=9)
@@ -168,9 +167,7 @@ def states():
 
     ax, inputs = axes["apart"], np.sin(0.2 * np.arange(300))[:, None]
     for radius, colour, style in ((0.5, GREEN, "-"), (0.9, BLUE, "--"), (1.1, ORANGE, "-.")):
-        reservoir = ReservoirTransformer(
-            100, spectral_radius=radius, input_scaling=0.3, bias_scaling=1.0, random_state=0
-        ).fit(inputs)
+        reservoir = ReservoirTransformer(100, spectral_radius=radius, random_state=0).fit(inputs)
         zero, half = (
             reservoir.transform(inputs, initial_state=np.full(100, start)) for start in (0.0, 0.5)
         )
