@@ -87,6 +87,7 @@ def nrmse84(n_seeds, n_starts, n_train=3_000, n_warm=500):
             n_units=1000,
             spectral_radius=0.8,
             leak_rate=0.6,
+            input_scaling=0.3,
             bias_scaling=0.3,
             alpha="auto",
             washout=200,
