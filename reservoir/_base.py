@@ -208,6 +208,8 @@ class BaseReservoir(BaseEstimator):
 
     def _continued(self, layout: SequenceLayout) -> list[tuple[int, Any]]:
         """Pairs (sequence, key of fit) of the sequences that continue where fit ended."""
+        states = ("auto", "continue", "reset")
+        check_option("predict_state", self.predict_state, type(self).__name__, states)
         if self.predict_state == "reset":
             return []
         if self.predict_state == "auto":
@@ -285,11 +287,19 @@ def _check_n_jobs(n_jobs, owner) -> None:
 
 def _given_states(initial_state, layout, shape, dtype) -> np.ndarray:
     if isinstance(initial_state, dict):
+        if layout.form != "groups":
+            raise ValueError("`initial_state` may be a dict for a panel or with `groups` only.")
         missing = [key for key in layout.ids if key not in initial_state]
-        if missing or layout.form != "groups":
-            raise ValueError(f"`initial_state` has no state for sequence {missing[:1] or '0'}.")
-        initial_state = np.stack([initial_state[key] for key in layout.ids])
-    states = np.asarray(initial_state, dtype=dtype)
+        if missing:
+            raise ValueError(f"`initial_state` has no state for sequence {missing[0]!r}.")
+        initial_state = [initial_state[key] for key in layout.ids]
+    try:
+        states = np.asarray(initial_state)
+    except ValueError:
+        raise ValueError("`initial_state` must hold states of one shape.") from None
+    if states.dtype.kind not in "fiub":
+        raise ValueError(f"`initial_state` must hold real numbers, got dtype {states.dtype}.")
+    states = states.astype(dtype, copy=False)
     if states.ndim == len(shape) - 1 and shape[0] == 1:
         states = states[None]
     if states.shape != shape:

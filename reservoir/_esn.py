@@ -187,7 +187,7 @@ class ESNRegressor(SequenceRegressor):
         dtype = self._check_reservoir()
         self._check_learning()
         check_number("noise", self.noise, owner, low=0, closed="left")
-        check_number("feedback_scaling", self.feedback_scaling, owner)
+        check_number("feedback_scaling", self.feedback_scaling, owner, low=0, closed="left")
         return dtype
 
     def _build(self, n_inputs, n_outputs, dtype):

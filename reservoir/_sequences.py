@@ -17,7 +17,16 @@ from sklearn.utils.validation import check_array, check_consistent_length, valid
 
 from echocast.exceptions import EchocastWarning
 
-__all__ = ["SequenceLayout", "next_stamp", "read_rows", "read_targets", "read_weights"]
+from ._values import refuse_not_finite, refuse_not_numbers
+
+__all__ = [
+    "SequenceLayout",
+    "checked_rows",
+    "next_stamp",
+    "read_rows",
+    "read_targets",
+    "read_weights",
+]
 
 
 @dataclass(frozen=True)
@@ -86,6 +95,19 @@ def _is_frame(X: Any) -> bool:
 def _is_sequence_list(X: Any) -> bool:
     """Whether X is a list or tuple of 2-D arrays (a nested list of numbers is one 2-D array)."""
     return isinstance(X, (list, tuple)) and len(X) > 0 and all(_ndim(x) == 2 for x in X)
+
+
+def _refuse_odd_member(X, owner):
+    """Say which member of a list of sequences is none."""
+    if not isinstance(X, (list, tuple)) or not any(getattr(x, "ndim", 0) == 2 for x in X):
+        return
+    for i, x in enumerate(X):
+        if x is None or _ndim(x) != 2:
+            found = "None" if x is None else f"shape {_shape(x)}"
+            raise ValueError(
+                f"Sequence {i} passed to {owner} must be a 2-D array of shape (n_steps, "
+                f"n_features), got {found}."
+            )
 
 
 def next_stamp(index: Any) -> Any:
@@ -190,7 +212,7 @@ def read_rows(
     """
     owner = type(estimator).__name__
     layout, flat = _layout_of(X, groups, owner, warn=reset)
-    rows = validate_data(estimator, flat, reset=reset, dtype=dtype, order="C")
+    rows = checked_rows(estimator, flat, layout, reset=reset, dtype=dtype)
     if layout is None:
         index = getattr(X, "index", None) if _is_frame(X) else None
         stamps = (None if index is None else _stamps_of(index),)
@@ -207,11 +229,43 @@ def read_rows(
     return (rows if rows.flags.writeable else rows.copy()), layout
 
 
+def checked_rows(
+    estimator: Any, X: Any, layout: SequenceLayout | None = None, *, reset: bool, dtype: Any
+) -> np.ndarray:
+    """Rows (n_rows, n_features) of a 2-D X by scikit-learn's rules, in words without dumps."""
+    owner = type(estimator).__name__
+    if _ndim(X) == 1 and not hasattr(X, "iloc"):
+        raise ValueError(
+            f"Expected 2D array, got 1D array of shape {_shape(X)} instead. Reshape your data "
+            "either using array.reshape(-1, 1) if your data has a single feature or "
+            "array.reshape(1, -1) if it contains a single sample."
+        )
+    if not hasattr(X, "todense"):
+        refuse_not_numbers(X, "X")
+    rows = validate_data(estimator, X, reset=reset, dtype=dtype, order="C", ensure_all_finite=False)
+    names = getattr(estimator, "feature_names_in_", None)
+    refuse_not_finite(rows, "X", owner, place=_place_in(layout), columns=names)
+    return rows
+
+
+def _place_in(layout):
+    """A function that says in which row, or in which step of which sequence, a row stands."""
+
+    def place(row):
+        if layout is None or layout.form not in ("list", "array3d"):
+            return f"row {row}"
+        i = int(np.searchsorted(layout.indptr, row, side="right")) - 1
+        return f"step {row - layout.indptr[i]} of sequence {i}"
+
+    return place
+
+
 def _layout_of(X, groups, owner, *, warn):
     """Layout (None for a single plain sequence) and the 2-D object to validate."""
+    _refuse_odd_member(X, owner)
     if _is_sequence_list(X):
         _refuse_groups(groups, "a list of sequences")
-        lengths = [len(x) for x in X]
+        lengths = [_shape(x)[0] for x in X]
         indptr = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
         layout = SequenceLayout("list", indptr, stamps=(None,) * len(X), starts_new=True)
         return layout, _as_stack(X, owner)
@@ -278,11 +332,19 @@ def read_targets(y: Any, layout: SequenceLayout, *, dtype: Any, owner: str) -> t
         y = y.reshape(n_rows, *y.shape[2:])
     else:
         one_d = _ndim(y) == 1
+    if _ndim(y) == 0:
+        raise ValueError("y must be 1-D or 2-D, got a single value.")
+    refuse_not_numbers(y, "y")
     y = check_array(
-        y, dtype=dtype, ensure_2d=False, allow_nd=False, input_name="y", estimator=owner
+        y,
+        dtype=dtype,
+        ensure_2d=False,
+        allow_nd=False,
+        input_name="y",
+        estimator=owner,
+        ensure_all_finite=False,
     )
-    if y.ndim == 0:
-        raise ValueError("y must be 1-D or 2-D, got a single number.")
+    refuse_not_finite(y, "y", owner, place=_place_in(layout))
     if len(y) != n_rows:
         raise ValueError(
             f"Found input variables with inconsistent numbers of samples: [{n_rows}, {len(y)}]"

@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 from sklearn.base import MultiOutputMixin, RegressorMixin
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from echocast._checks import check_flag, check_number, check_option, refuse
 
 from ._base import BaseReservoir, transactional
 from ._machine import BLOCK_BYTES, block_rows
-from ._sequences import SequenceLayout, read_targets, read_weights
+from ._sequences import SequenceLayout, checked_rows, read_targets, read_weights
 from ._stepping import make_advance
 
 __all__ = ["WindowESNRegressor", "lag_columns"]
@@ -185,7 +185,7 @@ class WindowESNRegressor(MultiOutputMixin, RegressorMixin, BaseReservoir):
         from ._readout import fit_readout
 
         dtype, owner = self._check_params(), type(self).__name__
-        rows = validate_data(self, X, dtype=dtype, order="C")
+        rows = checked_rows(self, X, reset=True, dtype=dtype)
         layout = SequenceLayout("rows", np.array([0, len(rows)]))
         targets, self._fit_y_one_d = read_targets(y, layout, dtype=dtype, owner=owner)
         weights = read_weights(sample_weight, layout, dtype=dtype)
@@ -227,7 +227,7 @@ class WindowESNRegressor(MultiOutputMixin, RegressorMixin, BaseReservoir):
         ndarray of shape (n_samples,) or (n_samples, n_targets)
         """
         check_is_fitted(self)
-        rows = validate_data(self, X, dtype=self._fit_reservoir.dtype, order="C", reset=False)
+        rows = checked_rows(self, X, reset=False, dtype=self._fit_reservoir.dtype)
         outputs = np.empty((len(rows), len(self.coef_)), dtype=rows.dtype)
         for part, features in self._feature_blocks(rows):
             outputs[part] = features @ self.coef_.T + self.intercept_

@@ -486,6 +486,7 @@ def test_refitting_forgets_names_and_states_of_the_former_data():
         ({"random_state": "a"}, "cannot be used to seed"),
         ({"n_jobs": 0}, "'n_jobs'"),
         ({"target": "derivative"}, "'target'"),
+        ({"feedback_scaling": -1}, "'feedback_scaling'"),
         ({"fit_intercept": "no"}, "'fit_intercept' parameter of ESNRegressor must be a bool"),
         ({"include_input": "no"}, "'include_input'"),
         ({"dtype": None}, "'dtype'"),
@@ -501,6 +502,81 @@ def test_bad_parameters_are_refused_in_fit_by_name(params, message):
 def test_a_washout_that_leaves_no_row_is_named():
     with pytest.raises(ValueError, match=r"washout=50 leaves no sample of a sequence of 30 \(seq"):
         make(washout=50).fit(panel((80, 30)), panel((80, 30)))
+
+
+def with_value(a, value, row=7):
+    a = a.astype(np.asarray(value).dtype if np.iscomplexobj(value) else float)
+    a[row, 1] = value
+    return a
+
+
+FRAME = pd.DataFrame(series(60), columns=["load", "heat"])
+
+
+@pytest.mark.parametrize(
+    ("X", "y", "message"),
+    [
+        (
+            with_value(series(60), np.nan),
+            series(60),
+            r"X contains NaN.*\n.*1 value, first at row",
+        ),
+        (with_value(series(60), -np.inf), series(60), "X contains infinity.* row 7, column 1"),
+        (
+            pd.DataFrame(with_value(series(60), np.nan), columns=["load", "heat"]),
+            series(60),
+            "1 value, first at row 7, column 'heat'",
+        ),
+        (
+            [series(60), with_value(series(60), np.nan)],
+            [series(60)] * 2,
+            "first at step 7 of sequence 1, column 1",
+        ),
+        (series(60), with_value(series(60), np.nan), "Input y contains NaN"),
+        (with_value(series(60), 1j), series(60), "Complex data not supported: X has dtype complex"),
+        (series(60).astype(str), series(60), "could not convert string to float: X holds"),
+        (series(60), series(60).astype(str).astype(object), "could not convert string.*: y holds"),
+        (FRAME.astype({"heat": str}), series(60), "column 'heat' of X holds strings"),
+        (
+            FRAME.assign(day=pd.date_range("2020", periods=60)),
+            series(60),
+            "column 'day' of X has dtype datetime64",
+        ),
+        (series(60), pd.Series(pd.date_range("2020", periods=60)), "y has dtype datetime64"),
+        (series(60), series(60)[:, 0].astype("m8[s]"), "y has dtype timedelta64"),
+        (series(60)[:, 0], series(60), r"got 1D array of shape \(60,\) instead. Reshape your data"),
+        (series(60), 1.0, "y must be 1-D or 2-D, got a single value"),
+        ([series(60), None], [series(60)] * 2, "Sequence 1 passed to ESNRegressor .* got None"),
+        ([series(60), series(60)[:, 0]], [series(60)] * 2, r"Sequence 1 .* got shape \(60,\)"),
+    ],
+)
+def test_bad_data_are_refused_and_located(X, y, message):
+    with pytest.raises(ValueError, match=message):
+        make().fit(X, y)
+
+
+@pytest.mark.parametrize(
+    ("state", "message"),
+    [
+        (np.zeros(3), r"must have shape \(40,\)"),
+        (np.full(40, np.nan), "contains NaN"),
+        (np.zeros(40) * 1j, "real numbers, got dtype complex128"),
+        ("a", "real numbers"),
+        ({"a": np.zeros(40)}, "dict for a panel"),
+        ([np.zeros(40), np.zeros(3)], "states of one shape"),
+    ],
+)
+def test_bad_states_are_refused(state, message):
+    u = series(60)
+    with pytest.raises(ValueError, match=message):
+        make().fit(u[:-1], u[1:]).predict(u, initial_state=state)
+
+
+def test_a_misspelt_predict_state_is_refused_after_fit_too():
+    u = series(60)
+    esn = make().fit(u[:-1], u[1:]).set_params(predict_state="contineu")
+    with pytest.raises(InvalidParameterError, match="'predict_state'"):
+        esn.predict(u)
 
 
 def test_an_empty_sequence_of_a_list_is_named():
