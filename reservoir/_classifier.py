@@ -17,7 +17,7 @@ from sklearn.metrics import accuracy_score
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
-from echocast._checks import check_number, check_option, refuse
+from echocast._checks import check_flag, check_number, check_option, refuse
 
 from ._base import BaseReservoir, transactional
 from ._label_ridge import fit_label_ridge, fit_sharpness, probabilities
@@ -264,8 +264,9 @@ class ESNClassifier(
         owner = type(self).__name__
         dtype = self._check_reservoir()
         check_option("features", self.features, owner, FEATURES)
-        if not isinstance(self.bidirectional, (bool, np.bool_)):
-            refuse("bidirectional", owner, "a bool", self.bidirectional)
+        check_flag("bidirectional", self.bidirectional, owner)
+        if self.readout is not None and not hasattr(self.readout, "fit"):
+            refuse("readout", owner, "None or a scikit-learn classifier", self.readout)
         self._check_washout()
         check_number("n_components", self.n_components, owner, low=1, integer=True, also=(None,))
         check_number("model_alpha", self.model_alpha, owner, low=0, closed="neither")

@@ -241,12 +241,15 @@ class DeepESNRegressor(SequenceRegressor):
         self.target = target
 
     def _check_params(self):
+        from ._weights import check_connectivity
+
         owner = type(self).__name__
         check_number("n_layers", self.n_layers, owner, low=1, closed="left", integer=True)
         for name, rule in _PER_LAYER.items():
             for value in self._per_layer(name):
                 if not (name == "spectral_radius" and value is None):
                     check_number(name, value, owner, **rule)
+        check_connectivity("inter_connectivity", self.inter_connectivity, owner)
         if not callable(self.activation):
             check_option("activation", self.activation, owner, activations())
         check_option("predict_state", self.predict_state, owner, ("auto", "continue", "reset"))
@@ -308,6 +311,6 @@ _PER_LAYER: dict[str, dict] = {
     "n_units": {"low": 1, "closed": "left", "integer": True},
     "spectral_radius": {"low": 0, "closed": "left"},
     "leak_rate": {"low": 0, "high": 1, "closed": "right"},
-    "inter_scaling": {},
+    "inter_scaling": {"low": 0, "closed": "left"},
     "bias_scaling": {"low": 0, "closed": "left"},
 }

@@ -7,9 +7,8 @@ from typing import Any
 import numpy as np
 from sklearn.utils import check_X_y
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import validate_data
 
-from ._sequences import SequenceLayout, _ndim, _shape, read_rows
+from ._sequences import SequenceLayout, _ndim, _shape, checked_rows, read_rows
 
 __all__ = ["read_labelled", "read_labels", "without_padding"]
 
@@ -103,10 +102,8 @@ def read_labelled(
         X = _in_the_form_of_fit(estimator, X, by_row)
         by_row = not by_row
     if not by_row:
-        rows, layout = read_rows(estimator, X, groups=groups, reset=reset, dtype=dtype)
-        _refuse_empty(layout)
-        return rows, layout
-    values = validate_data(estimator, X, reset=reset, dtype=dtype, order="C")
+        return read_rows(estimator, X, groups=groups, reset=reset, dtype=dtype)
+    values = checked_rows(estimator, X, reset=reset, dtype=dtype)
     values = values if values.flags.writeable else values.copy()
     n_sequences, n_steps = values.shape
     indptr = np.arange(n_sequences + 1, dtype=np.int64) * n_steps
@@ -130,12 +127,6 @@ def _in_the_form_of_fit(estimator, X, by_row):
         "steps, and needs such rows again. For sequences of other lengths fit it on a list of "
         "arrays of shape (n_steps, 1)."
     )
-
-
-def _refuse_empty(layout):
-    lengths = np.diff(layout.indptr)
-    if not lengths.all():
-        raise ValueError(f"Sequence {int(np.argmin(lengths))} of X has no steps.")
 
 
 def read_labels(y: Any, layout: SequenceLayout, *, by_row: bool, owner: str) -> np.ndarray:

@@ -19,7 +19,13 @@ from echocast._checks import check_number, refuse
 from ._spectral import spectral_radius as radius_of
 from ._topologies import build_topology, distinct_columns, per_row, topologies
 
-__all__ = ["bias_vector", "feedback_matrix", "input_matrix", "recurrent_matrix"]
+__all__ = [
+    "bias_vector",
+    "check_connectivity",
+    "feedback_matrix",
+    "input_matrix",
+    "recurrent_matrix",
+]
 
 _INPUT_KINDS = ("bernoulli", "gaussian", "one_input_per_unit", "uniform")
 
@@ -82,7 +88,7 @@ def recurrent_matrix(
            [0. , 0.9, 0. ]])
     """
     check_number("n_units", n_units, owner, low=1, closed="left", integer=True)
-    _check_connectivity("connectivity", connectivity, owner)
+    check_connectivity("connectivity", connectivity, owner)
     check_number("spectral_radius", spectral_radius, owner, low=0.0, closed="left", also=(None,))
     W = _unscaled(topology, int(n_units), connectivity, rng, owner)
     if spectral_radius is not None:
@@ -150,7 +156,7 @@ def input_matrix(
     """
     check_number("n_units", n_units, owner, low=1, closed="left", integer=True)
     scaling = _check_scaling("input_scaling", input_scaling, n_inputs, owner)
-    _check_connectivity("input_connectivity", input_connectivity, owner)
+    check_connectivity("input_connectivity", input_connectivity, owner)
     if isinstance(kind, str) and kind in _INPUT_KINDS:
         W_in = _drawn_inputs(kind, int(n_units), n_inputs, input_connectivity, rng)
     elif isinstance(kind, str):
@@ -327,7 +333,8 @@ def _input_mask(n_units, n_inputs, connectivity, rng):
 # ---- checks -----------------------------------------------------------------------------------
 
 
-def _check_connectivity(name, value, owner):
+def check_connectivity(name: str, value: Any, owner: str) -> None:
+    """Raise unless `value` is a number of non-zeros in a row, or their share."""
     is_bool = isinstance(value, (bool, np.bool_))
     if isinstance(value, numbers.Integral) and not is_bool:
         ok = value >= 1

@@ -365,6 +365,7 @@ def test_a_failed_or_interrupted_fit_leaves_the_former_model_intact(monkeypatch)
         ({"dtype": "float16"}, "dtype"),
         ({"n_jobs": 0}, "n_jobs"),
         ({"topology": "moebius"}, "topology"),
+        ({"readout": "ridge"}, "readout"),
     ],
 )
 def test_bad_parameters_are_refused_in_fit_by_name(params, name):
@@ -386,6 +387,7 @@ def _holed(X):
         (lambda X, y: ([*X[:-1], X[-1][:, :1]], y), "Sequence 11 .* has 1 features"),
         (lambda X, y: (X, y[:5]), "needs one label for each sequence: X has 12, y has 5"),
         (lambda X, y: (X[0], y), "each row is one univariate sequence"),
+        (lambda X, y: (np.full((12, 9), "1"), y), "could not convert string to float: X holds"),
         (lambda X, y: (X, np.repeat("a", 12)), "one class only: .*'a'"),
         (lambda X, y: (X, np.linspace(0, 1, 12)), "Unknown label type"),
         (lambda X, y: (X, np.r_[np.nan, np.arange(11.0)]), "NaN"),

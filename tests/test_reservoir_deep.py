@@ -132,6 +132,8 @@ def test_mackey_glass_is_followed_for_long():
         ({"leak_rate": [1.0, 0.5, 1.5]}, "'leak_rate'"),
         ({"spectral_radius": [0.9, 0.9, -1.0]}, "'spectral_radius'"),
         ({"inter_scaling": [1.0, 1.0, 1.0]}, "'inter_scaling'"),
+        ({"inter_scaling": -1.0}, "'inter_scaling'"),
+        ({"inter_connectivity": 0}, "'inter_connectivity'"),
         ({"bias_scaling": -1.0}, "'bias_scaling'"),
         ({"activation": "moebius"}, "'activation'"),
         ({"washout": -1}, "'washout'"),
