@@ -1,5 +1,7 @@
 """The command: exit codes, one-line errors, tables, files, pictures, interruption."""
 
+import os
+import re
 import signal
 import subprocess
 import sys
@@ -130,6 +132,69 @@ def test_own_outputs_are_replaced(run, write, folder):
     (folder / "sales-forecast.csv").write_text("old")
     assert run("forecast", path, "--model", "naive", "--origins", 0)[0] == 0
     assert (folder / "sales-forecast.csv").read_text().startswith("date,forecast")
+
+
+def test_links_outlive_the_files_they_stand_for(run, write, folder):
+    path = write(dated(60, value=wave))
+    (folder / "real.csv").write_text("old")
+    (folder / "link.csv").symlink_to("real.csv")
+    common = ["--model", "naive", "--origins", 0]
+    code, _, err = run("forecast", path, *common, "--output", "link.csv")
+    assert code == 0, err
+    assert (folder / "link.csv").is_symlink()
+    assert (folder / "real.csv").read_text().startswith("date,forecast")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
+def test_devices_are_not_replaced(run, write, folder):
+    path = write(dated(60, value=wave))
+    os.mkfifo(folder / "pipe.csv")
+    code, _, err = run("forecast", path, "--model", "naive", "--output", "pipe.csv")
+    assert code == 2
+    assert "pipe.csv is a device or pipe; name a file" in err
+    assert (folder / "pipe.csv").is_fifo()
+
+
+def test_output_and_picture_must_differ(run, write, folder):
+    path = write(dated(60, value=wave))
+    code, _, err = run(
+        "forecast", path, "--model", "naive", "--output", "a.png", "--plot", folder / "a.png"
+    )
+    assert code == 2
+    assert "--output and --plot are the same file" in err
+
+
+@pytest.mark.parametrize(
+    ("command", "header", "options"),
+    [
+        ("forecast", ("forecast", "y"), ["--time", "forecast"]),
+        ("forecast", ("date", "lo-80"), []),
+        ("backtest", ("date", "hi-95"), []),
+    ],
+)
+def test_names_that_the_output_needs_are_refused(run, write, command, header, options):
+    path = write(dated(60, value=wave, header=header))
+    code, out, err = run(command, path, "--model", "naive", *options)
+    assert code == 2
+    assert out == ""
+    assert "has the name of a column of the output; rename it" in err
+
+
+def test_an_identifier_never_replaces_a_column_of_the_output(run, write, folder):
+    lines = dated(40, value=wave).splitlines()
+    text = "\n".join(["cutoff," + lines[0], *(f"{k},{row}" for k in "AB" for row in lines[1:])])
+    common = ["--id", "cutoff", "--model", "naive", "--horizon", 2, "--origins", 2]
+    code, _, err = run("backtest", write(text), *common, "--output", "b.csv")
+    assert code == 2
+    assert "column 'cutoff' has the name of a column of the output" in err
+    assert run("forecast", "sales.csv", *common)[0] == 0
+
+
+def test_tiny_numbers_can_be_read_in_the_tables(run, write):
+    path = write(dated(40, value=lambda i: f"{wave(i)}e-12"))
+    code, out, _ = run("forecast", path, "--model", "naive", "--origins", 0, "--horizon", 2)
+    assert code == 0
+    assert re.search(r"\b\d\.\d{3}e-11\b", out)
 
 
 def test_backtest_command(run, write, folder):

@@ -59,6 +59,7 @@ def run_forecast(arguments: argparse.Namespace) -> None:
     """Forecast, score over past origins, print tables, write the forecast and its picture."""
     start = time.perf_counter()
     task = _read_task(arguments)
+    _check_names(task, [task.time_name, "forecast"])
     output, picture = _targets(arguments, task)
     _introduce(task)
     forecasts = {}
@@ -87,6 +88,7 @@ def run_backtest(arguments: argparse.Namespace) -> None:
     task = _read_task(arguments)
     if not task.origins:
         raise UsageError("--origins 0 leaves nothing to score")
+    _check_names(task, ["cutoff", "time", "step", "y", "forecast"])
     output = None
     if arguments.output is not None:
         output = check_target(Path(arguments.output), "--output", task.source)
@@ -170,6 +172,16 @@ def _check_length(y: pd.Series, key: str | None, model: str, season: int) -> Non
         raise UsageError(f"{who} has {len(y)} rows, but {_shown(model)} needs at least {least}")
 
 
+def _check_names(task: _Task, columns: list[str]) -> None:
+    """Refuse columns of the file whose names stand for something else in the output."""
+    bands = [f"{side}-{level:g}" for level in task.levels for side in ("lo", "hi")]
+    columns = columns + bands if task.id_col is None else [task.id_col, *columns, *bands]
+    twice = [name for name in dict.fromkeys(columns) if columns.count(name) > 1]
+    twice += [str(y.name) for y in task.series.values() if y.name in bands][:1]
+    if twice:
+        raise UsageError(f"column {twice[0]!r} has the name of a column of the output; rename it")
+
+
 def _targets(arguments: argparse.Namespace, task: _Task) -> tuple[Path | None, Path | None]:
     """Return where the forecast and the picture go, None for nowhere."""
     output = Path(arguments.output or f"{task.name}-forecast.csv")
@@ -178,6 +190,8 @@ def _targets(arguments: argparse.Namespace, task: _Task) -> tuple[Path | None, P
         raise UsageError("--plot needs matplotlib: python -m pip install matplotlib")
     if picture.suffix.lower() not in PICTURES:
         raise UsageError(f"--plot {picture} is no kind of picture; use {', '.join(PICTURES)}")
+    if arguments.output is not None and output.absolute() == picture.absolute():
+        raise UsageError(f"--output and --plot are the same file, {output}")
     write_output = arguments.output is not None or not arguments.print_only
     draw = arguments.plot is not None or (has_matplotlib() and not arguments.print_only)
     return (

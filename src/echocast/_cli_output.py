@@ -39,9 +39,12 @@ def check_target(path: Path, option: str, source: Path | None) -> Path:
     """Refuse, before any work is done, a file that could not be written at its end."""
     if path.is_dir():
         raise UsageError(f"{option} {path} is a folder")
-    if not path.parent.is_dir():
+    folder = _followed(path).parent
+    if not folder.is_dir():
         raise UsageError(f"{option} {path}: there is no folder {path.parent}")
-    if not os.access(path if path.exists() else path.parent, os.W_OK):
+    if path.exists() and not path.is_file():  # replacing a device would take it from everybody
+        raise UsageError(f"{option} {path} is a device or pipe; name a file")
+    if not os.access(folder, os.W_OK) or (path.exists() and not os.access(path, os.W_OK)):
         raise UsageError(f"{option} {path} cannot be written")
     if source is not None and path.exists() and path.samefile(source):
         raise UsageError(f"{option} {path} would replace the input file")
@@ -53,7 +56,13 @@ def write_csv(frame: pd.DataFrame, path: Path) -> None:
     _write_in_one_step(path, lambda temporary: frame.to_csv(temporary, index=False))
 
 
+def _followed(path: Path) -> Path:
+    """Return the file that a symbolic link stands for, so that the link outlives its file."""
+    return Path(os.path.realpath(path))
+
+
 def _write_in_one_step(path: Path, write: Callable[[Path], Any]) -> None:
+    path = _followed(path)
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=".echocast-") as folder:
         temporary = Path(folder) / path.name
         write(temporary)
@@ -63,11 +72,12 @@ def _write_in_one_step(path: Path, write: Callable[[Path], Any]) -> None:
 def format_table(frame: pd.DataFrame) -> str:
     """Return a frame, without its index, as text: the first column to the left, others right.
 
-    All floats have the same decimals, which give the largest about four significant digits.
+    All floats have the same decimals, which give the largest about four significant digits; if
+    eight are too few for that, powers of ten are shown.
     """
     shown = frame if len(frame) <= _SHOWN_ROWS else frame.iloc[: _SHOWN_ROWS - 2]
-    decimals = _decimals(shown)
-    columns = [_cells(shown[name], decimals) for name in shown]
+    shape = _float_format(shown)
+    columns = [_cells(shown[name], shape) for name in shown]
     widths = [
         max(len(str(name)), *map(len, cells)) for name, cells in zip(shown, columns, strict=True)
     ]
@@ -84,17 +94,18 @@ def format_table(frame: pd.DataFrame) -> str:
     return "\n".join(lines)
 
 
-def _decimals(frame: pd.DataFrame) -> int:
+def _float_format(frame: pd.DataFrame) -> str:
+    """Return the format of the floats of a table."""
     floats = frame.select_dtypes([np.floating]).to_numpy()
     largest = float(np.nanmax(np.abs(floats), initial=0.0))
     digits_before = math.floor(math.log10(largest)) + 1 if largest > 0 else 1
-    return min(max(4 - digits_before, 0), 8)
+    return ".3e" if digits_before < -4 else f".{max(4 - digits_before, 0)}f"
 
 
-def _cells(values: pd.Series, decimals: int) -> list[str]:
+def _cells(values: pd.Series, shape: str) -> list[str]:
     if not pd.api.types.is_float_dtype(values):
         return [str(value) for value in values]
-    return ["-" if math.isnan(value) else f"{value:.{decimals}f}" for value in values]
+    return ["-" if math.isnan(value) else f"{value:{shape}}" for value in values]
 
 
 def save_picture(
