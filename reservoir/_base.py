@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
+from joblib import Parallel, delayed, effective_n_jobs
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
@@ -17,7 +18,7 @@ from echocast._checks import check_generator, check_number, check_option, refuse
 from ._activations import activations
 from ._sequences import SequenceLayout, read_rows
 
-__all__ = ["BaseReservoir", "harvest", "resolve_washout", "transactional"]
+__all__ = ["BaseReservoir", "harvest", "resolve_washout", "transactional", "visit"]
 
 
 def transactional(*, keep_fitted: bool) -> Callable:
@@ -96,6 +97,42 @@ def harvest(
     yield from iter_sequences(
         reservoir, layout.split(rows), initial_states, feedback=teacher, noise=noise, rng=rng
     )
+
+
+def visit(
+    reservoir: Any,
+    rows: np.ndarray,
+    layout: SequenceLayout,
+    initial_states: np.ndarray,
+    write: Callable[[slice, np.ndarray], None],
+    n_jobs: int | None,
+) -> None:
+    """Call `write` with a slice of the stacked rows and their states, for all rows.
+
+    Groups of sequences run on `n_jobs` threads. They are the groups of a run on one thread, so
+    the states do not depend on the number of threads by a single bit.
+    """
+    n_threads = effective_n_jobs(n_jobs) if layout.n_sequences > 1 else 1
+    if n_threads == 1:
+        for i, start, states in harvest(reservoir, rows, layout, initial_states):
+            first = layout.indptr[i] + start
+            write(slice(first, first + len(states)), states)
+        return
+    from ._drive import iter_sequences, sequence_groups
+
+    sequences = layout.split(rows)
+    groups = sequence_groups(reservoir, [len(part) for part in sequences])
+
+    def run(share):
+        for group in share:
+            parts, starts = [sequences[i] for i in group], initial_states[group]
+            for k, start, states in iter_sequences(reservoir, parts, starts):
+                first = layout.indptr[group[k]] + start
+                write(slice(first, first + len(states)), states)
+
+    # The longest groups come first: dealt out in turn, they are spread evenly.
+    shares = [groups[k::n_threads] for k in range(min(n_threads, len(groups)))]
+    Parallel(n_jobs=n_threads, require="sharedmem")(delayed(run)(share) for share in shares)
 
 
 class BaseReservoir(BaseEstimator):
@@ -242,9 +279,7 @@ class BaseReservoir(BaseEstimator):
         rows, layout = self._read_new(X, groups)
         x0 = self._initial_states(layout, initial_state)
         states = np.empty((len(rows), self._fit_reservoir.n_units), dtype=rows.dtype)
-        for i, start, block in harvest(self._fit_reservoir, rows, layout, x0):
-            first = layout.indptr[i] + start
-            states[first : first + len(block)] = block
+        visit(self._fit_reservoir, rows, layout, x0, states.__setitem__, self.n_jobs)
         return layout.restore(states)
 
 

@@ -28,6 +28,7 @@ __all__ = [
     "make_reservoir",
     "reduce_sequences",
     "run_states",
+    "sequence_groups",
     "state_blocks",
 ]
 
@@ -159,7 +160,7 @@ def iter_sequences(
         A view that the next block overwrites; the caller may change it.
     """
     memory, copy = _batch_memory(res), np.empty((0, res.n_units), dtype=res.dtype)
-    for group in _groups(res, [len(X) for X in sequences], one_by_one=bool(noise)):
+    for group in sequence_groups(res, [len(X) for X in sequences], one_by_one=bool(noise)):
         if len(group) == 1:
             i = group[0]
             x = None if initial_states is None else initial_states[i]
@@ -202,7 +203,7 @@ def reduce_sequences(
     last = np.zeros((lengths.size, res.n_units), dtype=res.dtype)
     mean = np.zeros_like(last)
     memory = _batch_memory(res)
-    for group in _groups(res, lengths.tolist()):
+    for group in sequence_groups(res, lengths.tolist()):
         if len(group) == 1:
             i = group[0]
             for start, block in state_blocks(res, sequences[i]):
@@ -240,8 +241,13 @@ def _drive(res, x, block):
     drive(res.plan.arrays, res.code, res.leak, x, block, scratch(res))
 
 
-def _groups(res, lengths, *, one_by_one=False):
-    """Split indices into lists that run side by side: similar lengths, the longest first."""
+def sequence_groups(
+    res: Reservoir, lengths: Sequence[int], *, one_by_one: bool = False
+) -> list[list[int]]:
+    """Split indices into lists that run side by side: similar lengths, the longest first.
+
+    A list that runs alone is the same list again, so it gives the same bits.
+    """
     # Side by side, a weight meets contiguous states; on cyclic diagonals it does so anyway.
     if one_by_one or res.plan.layout == "shift":
         return [[i] for i in range(len(lengths))]

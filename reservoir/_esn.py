@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 
 from echocast._checks import check_number
 
-from ._base import harvest
+from ._base import visit
 from ._esn_machine import ESNMachine, teacher_feedback
 from ._generate import generate, output_bound
 from ._regressor import FeatureRows, SequenceRegressor
@@ -84,7 +84,8 @@ class ESNRegressor(SequenceRegressor):
     dtype : {"float64", "float32"}, default="float64"
         Precision of weights and states.
     n_jobs : int or None, default=None
-        Threads over independent groups of sequences when many sequences are given.
+        Threads over groups of sequences in `predict` and `transform` of several sequences;
+        the results are the same bits for any number.
     input_weights : str, matrix or callable, default="uniform"
         Kind of input weights: "uniform", "bernoulli", "gaussian", "one_input_per_unit".
     target : {"value", "increment"}, default="value"
@@ -242,9 +243,11 @@ class ESNRegressor(SequenceRegressor):
             return self._predict_with_feedback(rows, layout, states)
         outputs = self._direct(rows) + self.intercept_
         to_states = self.coef_[:, : self._fit_reservoir.n_states].T
-        for i, start, block in harvest(self._fit_reservoir.reservoir, rows, layout, states):
-            first = layout.indptr[i] + start
-            outputs[first : first + len(block)] += block @ to_states
+
+        def write(part, block):
+            outputs[part] += block @ to_states
+
+        visit(self._fit_reservoir.reservoir, rows, layout, states, write, self.n_jobs)
         return outputs
 
     def _direct(self, rows):
@@ -284,9 +287,8 @@ class ESNRegressor(SequenceRegressor):
                 "then depend on the outputs. Use `predict`."
             )
         states = self._initial_states(layout, initial_state)
-        for i, start, block in harvest(self._fit_reservoir.reservoir, rows, layout, states):
-            first = layout.indptr[i] + start
-            out[first : first + len(block)] = block
+        reservoir = self._fit_reservoir.reservoir
+        visit(reservoir, rows, layout, states, out.__setitem__, self.n_jobs)
 
     def _initial_states(self, layout, initial_state):
         return self._start_states(None, layout, initial_state)

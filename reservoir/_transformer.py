@@ -56,7 +56,8 @@ class ReservoirTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Ba
     dtype : {"float64", "float32"}, default="float64"
         Precision of weights and states. float32 input gives float32 output in any case.
     n_jobs : int or None, default=None
-        Threads over independent groups of sequences when many sequences are given.
+        Threads over groups of sequences in `transform` of several sequences; the results are
+        the same bits for any number.
     input_weights : str, matrix or callable, default="uniform"
         Kind of input weights: "uniform", "bernoulli", "gaussian", "one_input_per_unit".
 

@@ -319,7 +319,7 @@ def test_reductions_are_those_of_the_states(seed, dtype, lengths, data):
 def test_groups_hold_similar_lengths_and_every_index_once():
     lengths = [0, 100, 99, 51, 50, 49, 48, 47, 9, 1000, *[20] * 40]
     res, _, _ = problem(0, "ell", np.float64)
-    groups = _drive._groups(res, lengths)
+    groups = _drive.sequence_groups(res, lengths)
     assert sorted(i for group in groups for i in group) == list(range(len(lengths)))
     for group in groups:
         inside = [lengths[i] for i in group]
@@ -328,8 +328,8 @@ def test_groups_hold_similar_lengths_and_every_index_once():
     assert max(len(group) for group in groups) <= 32
     diagonals, _, _ = problem(0, "shift", np.float64)
     alone = [[i] for i in range(len(lengths))]
-    assert _drive._groups(diagonals, lengths) == alone
-    assert _drive._groups(res, lengths, one_by_one=True) == alone
+    assert _drive.sequence_groups(diagonals, lengths) == alone
+    assert _drive.sequence_groups(res, lengths, one_by_one=True) == alone
 
 
 # -- closed loops -----------------------------------------------------------------------------

@@ -2,6 +2,8 @@
 
 import copy
 import pickle
+import threading
+import time
 
 import numpy as np
 import pandas as pd
@@ -340,6 +342,32 @@ def test_sequences_are_independent_of_their_company():
     backwards = esn.predict(parts[::-1])[::-1]
     for a, b in zip(together, backwards):
         assert_allclose(a, b, rtol=1e-11, atol=1e-11)
+
+
+@pytest.mark.parametrize("topology", ["random", "shift", "dense"])
+@pytest.mark.parametrize("n_jobs", [2, 3, -1])
+def test_threads_do_not_change_a_bit(topology, n_jobs):
+    parts = panel([30, 90, 31, 60, 44, 33, 80, 1, 30, 2, 36])
+    esn = make(topology=topology, washout=0).fit(parts, parts)
+    outputs, states = esn.predict(parts), esn.transform(parts)
+    esn.set_params(n_jobs=n_jobs)
+    for one, other in zip(outputs + states, esn.predict(parts) + esn.transform(parts)):
+        assert_array_equal(one, other)
+
+
+def test_several_sequences_run_on_several_threads():
+    threads = set()
+
+    def slow_tanh(z):
+        threads.add(threading.get_ident())
+        time.sleep(1e-4)
+        return np.tanh(z)
+
+    parts = panel([60, 20, 60, 20])
+    esn = make(activation=slow_tanh, washout=0, n_jobs=2).fit(parts, parts)
+    threads.clear()
+    esn.predict(parts)
+    assert len(threads) == 2
 
 
 def test_the_oracle_fit_of_ragged_sequences():
