@@ -127,6 +127,28 @@ def test_decimal_commas(read):
         read(ambiguous)
 
 
+@pytest.mark.parametrize(
+    ("cell", "decimal", "value"),
+    [
+        ("1.234.567,5", ",", 1234567.5),
+        ("12,34,567.5", ".", 1234567.5),
+        ("-1,234", ".", -1234.0),
+        ("1,5e3", ",", 1500.0),
+        ("10.57", ",", None),
+        ("1,5", ".", None),
+        ("1234,567.5", ".", None),
+        ("1.234.5", ",", None),
+    ],
+)
+def test_marks_between_thousands_stand_before_three_digits(read, cell, decimal, value):
+    text = f"date;y\n2020-01-01;{cell}\n2020-01-02;{cell}\n"
+    if value is not None:
+        assert only(read(text, decimal=decimal)).tolist() == [value, value]
+        return
+    with pytest.raises(CsvError, match=r"in line 2, which is not a finite number with the dec"):
+        read(text, decimal=decimal, target="y")
+
+
 def test_day_and_month_are_told_apart_by_spacing_or_asked_for(read):
     monthly = dated(40, freq="MS", shape="%d/%m/%Y")
     assert only(read(monthly)).index.freqstr == "MS"
@@ -183,6 +205,9 @@ BAD = [
     ("date,y\n2020-01-01,1\n2020-01-01,2\n2020-01-02,2\n", {}, "twice, in lines 2 and 3$"),
     ("id,y\n,1\nb,2\n", {"id_col": "id"}, "column 'id' is empty in line 2"),
     ("t,y\n1,1\n2,2\n100,2\n", {}, "not evenly spaced"),
+    ("t,y\n1,1\n2,2\n3,2\n", {"freq": "D"}, "--freq D is for dates, but column 't' holds whole"),
+    ("t,y\n2020Q1,1\n2020Q2,2\n", {"freq": "MS"}, "--freq MS is for dates, .* holds quarters"),
+    ("y\n1\n2\n3\n", {"freq": "D"}, "--freq D needs a column of dates"),
     (dated(5, value=lambda i: "" if i == 0 else "1"), {"missing": "ffill"}, "begins with a miss"),
 ]
 

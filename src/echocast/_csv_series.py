@@ -25,6 +25,8 @@ _TIME_NAMES = {"date", "dates", "datetime", "day", "ds", "hour", "index", "month
 }
 # One number, with a decimal comma perhaps.
 _NUMBER = re.compile(r"[+-]?(\d+([.,]\d*)*|[.,]\d+)([eE][+-]?\d+)?")
+# Groups of digits end in three, with commas; groups of two before that are Indian usage.
+_GROUPED = re.compile(r"[+-]?\d{1,3}(,\d{2,3})*,\d{3}(\.\d*)?")
 _MISSING = {"", "-", ".", "?", "na", "n/a", "#n/a", "nan", "none", "null", "missing"}
 
 
@@ -119,6 +121,8 @@ def _one_series(part, time, target, freq, date_format, decimal, missing) -> pd.S
     notes: list[str] = []
     values = _to_numbers(part, target, decimal, notes)
     if time is None:
+        if freq is not None:
+            raise CsvError(f"--freq {freq} needs a column of dates; name it with --time")
         series = pd.Series(values, index=pd.RangeIndex(len(values)), name=target)
     else:
         stamps = parse_times(part.columns[time], part.lines, time, freq, date_format, notes)
@@ -217,20 +221,29 @@ def _to_numbers(part: TextTable, name: str, decimal: str | None, notes: list[str
         decimal = _decimal_mark(filled, commas, name)
         if decimal == ",":
             notes.append(f"commas in {name!r} were read as decimal points")
-    if decimal == ",":
-        filled = filled.str.replace(".", "", regex=False).str.replace(",", ".", regex=False)
-    elif decimal == ".":
-        filled = filled.str.replace(",", "", regex=False)
+    if decimal is not None:
+        filled = _without_thousands(filled, decimal)
     numbers = np.full(len(cells), np.nan)
     numbers[~is_missing] = [_to_float(cell) for cell in filled]
     bad = ~is_missing & ~np.isfinite(numbers)
     if bad.any():
         row = int(np.argmax(bad))
+        mark = f" with the decimal mark {decimal!r}" if decimal else ""
         raise CsvError(
             f"column {name!r} holds {cells[row]!r} in line {part.lines[row]}, which is not a "
-            "finite number"
+            f"finite number{mark}"
         )
     return numbers
+
+
+def _without_thousands(filled: pd.Series, decimal: str) -> pd.Series:
+    """Turn the decimal mark into a point and take the marks between thousands out.
+
+    A mark anywhere else stays, so that the cell is no number: 10.57 never becomes 1057.
+    """
+    pointed = filled.str.translate(str.maketrans(",.", ".,")) if decimal == "," else filled
+    grouped = pointed.str.fullmatch(_GROUPED)
+    return pointed.where(~grouped, pointed.str.replace(",", "", regex=False))
 
 
 def _to_float(cell: str) -> float:

@@ -223,6 +223,9 @@ def regular_index(
             f"column {name!r} holds {show_stamp(ordered[second])} twice, in lines "
             f"{lines[order[second - 1]]} and {lines[order[second]]}{hint}"
         )
+    if freq is not None and not isinstance(ordered, pd.DatetimeIndex):
+        kind = "quarters" if isinstance(ordered, pd.PeriodIndex) else "whole numbers"
+        raise CsvError(f"--freq {freq} is for dates, but column {name!r} holds {kind}")
     index: pd.Index
     if isinstance(ordered, pd.DatetimeIndex):
         index = _even_dates(ordered, name, freq)
