@@ -11,7 +11,7 @@ import pandas as pd
 
 from echocast.exceptions import ExtraColumnsWarning
 
-from ._frames import read_values
+from ._frames import LARGEST, read_values, unmasked
 from ._index import check_increasing, show
 
 __all__ = ["ExogSpec", "check_order_of_arguments", "read_exog"]
@@ -86,7 +86,7 @@ def _array_rows(X, n_rows, spec, owner):
             "`y` was a numpy array, whose rows have no labels to align X with; pass X as a numpy "
             "array too, or y as a Series."
         )
-    X = np.asarray(X)
+    X = unmasked(np.asanyarray(X))
     X = X[:, None] if X.ndim == 1 else X
     if X.ndim != 2:
         raise ValueError(f"Found array with dim {X.ndim}, while dim <= 2 is required for `X`.")
@@ -182,6 +182,13 @@ def _refuse_bad_values(values, index, columns, is_array, owner):
                 f"{int(bad.sum())} value{'s' if bad.sum() > 1 else ''}, first at {place}, column "
                 f"{columns[column]!r}."
             )
+    largest = np.abs(values).max(axis=0, initial=0.0)
+    if (largest > LARGEST).any():
+        column = int(np.argmax(largest > LARGEST))
+        raise ValueError(
+            f"Values up to {largest[column]:.0e} in column {columns[column]!r} of X overflow "
+            "float64 when squared. Rescale it."
+        )
 
 
 def check_order_of_arguments(y: Any, X: Any) -> None:

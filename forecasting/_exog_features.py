@@ -14,7 +14,8 @@ class ExogFeatures:
 
     If ``y = b X + e`` then the same holds between the differences of y and of X, so a column
     keeps its meaning. Where the columns of y are differenced in several ways, X appears once
-    for each of them. Everything is standardised with the mean and deviation of the fit.
+    for each of them. Everything is standardised with the mean and deviation of the fit. What
+    does not vary in the fit, but for rounding, is zero for ever: nothing was learnt about it.
 
     Parameters
     ----------
@@ -35,7 +36,8 @@ class ExogFeatures:
         features = self._differenced(X)
         self.mean = features.mean(axis=0)
         spread = features.std(axis=0)
-        self.scale = np.where(spread > 0, spread, 1.0)
+        level = np.tile(np.abs(X).max(axis=0, initial=0.0), len(self.ways))
+        self.scale = np.where(spread > 1e-12 * level, spread, np.inf)
 
     @property
     def n_features(self) -> int:

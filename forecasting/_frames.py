@@ -13,9 +13,10 @@ from echocast._checks import check_option
 
 from ._index import TimeAxis, read_axis, show
 
-__all__ = ["MISSING", "Form", "Target", "fill", "read_target", "read_values"]
+__all__ = ["LARGEST", "MISSING", "Form", "Target", "fill", "read_target", "read_values", "unmasked"]
 
 MISSING = ("raise", "ffill", "interpolate")
+LARGEST = 1e150  # its square, and sums of such squares, are finite
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,11 @@ class Form:
         One variable gives plain columns; several give columns (variable, field).
         """
         if self.kind in ("series", "array1d"):
+            if self.name in fields and self.name != "forecast":
+                raise ValueError(
+                    f"`y` has the name {self.name!r}, which is a column of the forecast as well. "
+                    "Rename it, for example y.rename('y')."
+                )
             data = {
                 self.value_label if field == "forecast" else field: values[:, 0]
                 for field, values in fields.items()
@@ -133,6 +139,8 @@ def read_target(
             f"by {owner}."
         )
     _refuse_infinite(values, index, form)
+    if before is None:  # a few new rows may well be next to nothing
+        _refuse_tiny(values, form)
     if np.isnan(values).any():
         if missing == "raise":
             _refuse_nan(values, index, form, owner)
@@ -154,6 +162,7 @@ def _unwrap(y):
         form = Form("frame", tuple(y.columns), columns_name=y.columns.name, n_columns=y.shape[1])
         return form, y.index, [y.iloc[:, i] for i in range(y.shape[1])]
     if isinstance(y, np.ndarray) and y.ndim in (1, 2):
+        y = unmasked(y)
         index = pd.RangeIndex(len(y))
         if y.ndim == 1:
             return Form("array1d"), index, [y]
@@ -167,6 +176,15 @@ def _unwrap(y):
         "`y` must be a pandas Series or DataFrame (DatetimeIndex, PeriodIndex or RangeIndex) or a "
         f"numpy array. Found {type(y)}."
     )
+
+
+def unmasked(array: np.ndarray) -> np.ndarray:
+    """The array with NaN for masked entries, which would count as values otherwise."""
+    if not np.ma.is_masked(array):
+        return array
+    if array.dtype.kind in "iub":
+        array = array.astype(np.float64)
+    return np.ma.filled(array, np.nan)
 
 
 def _array_axis(raw):
@@ -215,12 +233,22 @@ def _refuse_infinite(values, index, form):
             "Input y contains infinity or a value too large for dtype('float64'). "
             f"{int(infinite.sum())} values, first at {_first(infinite, index, form)}."
         )
-    with np.errstate(over="ignore", invalid="ignore"):
-        huge = np.abs(values) > 1e150
+    huge = np.abs(values) > LARGEST
     if huge.any():
         raise ValueError(
             f"Values up to {np.nanmax(np.abs(values)):.0e} in y overflow float64 when squared, "
             f"first at {_first(huge, index, form)}. Rescale it."
+        )
+
+
+def _refuse_tiny(values, form):
+    largest = np.abs(np.nan_to_num(values)).max(axis=0)
+    tiny = (largest > 0) & (largest < 1 / LARGEST)
+    if tiny.any():
+        column = int(np.argmax(tiny))
+        raise ValueError(
+            f"Values of at most {largest[column]:.0e} in column {form.labels[column]!r} of y "
+            "vanish in float64 when squared. Rescale it."
         )
 
 

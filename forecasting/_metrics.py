@@ -153,13 +153,15 @@ def smape(y_true: Any, y_pred: Any, *, multioutput: str = "uniform_average") -> 
     return _combine(200 * share.mean(axis=0), multioutput)
 
 
-def naive_scale(y_train: Any, season_length: int, power: int) -> np.ndarray:
+def naive_scale(y_train: Any, season_length: int, power: int, n_columns: int) -> np.ndarray:
     """Mean of |y[t] - y[t - m]| ** power over the training rows, for each column.
 
     A series not longer than the season is compared at lag one. NaN, with a warning, where the
     mean is zero.
     """
     train = _columns(y_train, "y_train")
+    if train.shape[1] != n_columns:
+        raise ValueError(f"`y_train` has {train.shape[1]} columns and `y_true` {n_columns}.")
     check_number("season_length", season_length, "metric", low=1, closed="left", integer=True)
     lag = season_length if len(train) > season_length else 1
     if len(train) < 2:
@@ -212,9 +214,8 @@ def mase(
     0.5
     """
     a, b = _pair(y_true, y_pred)
-    return _combine(
-        np.abs(a - b).mean(axis=0) / naive_scale(y_train, season_length, 1), multioutput
-    )
+    scale = naive_scale(y_train, season_length, 1, a.shape[1])
+    return _combine(np.abs(a - b).mean(axis=0) / scale, multioutput)
 
 
 def rmsse(
@@ -242,7 +243,7 @@ def rmsse(
     2.0
     """
     a, b = _pair(y_true, y_pred)
-    scale = naive_scale(y_train, season_length, 2)
+    scale = naive_scale(y_train, season_length, 2, a.shape[1])
     return _combine(np.sqrt(((a - b) ** 2).mean(axis=0) / scale), multioutput)
 
 

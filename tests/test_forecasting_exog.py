@@ -66,6 +66,7 @@ FAULTS = {
             r"Input X contains NaN.*2 values, first at 2024-07-20, column 'a'"),
     "inf": (X.replace(X.iloc[N + 1, 1], np.inf), ValueError,
             "contains infinity.*first at 2024-07-20, column 'b'"),
+    "huge": (X.assign(b=1e200), ValueError, r"Values up to 1e\+200 in column 'b' of X overflow"),
     "text": (X.assign(b="s"), ValueError, "could not convert string to float: 's'.*column 'b'"),
     "date column": (X.assign(b=INDEX), TypeError, "column 'b' of `X` has dtype datetime64"),
     "complex": (X.assign(b=1j), ValueError, "Complex data not supported.*column 'b'"),
@@ -96,6 +97,15 @@ def test_a_model_without_columns_refuses_them(model):
         plain.predict(H, X)
     with pytest.raises(ValueError, match=r"pass X with 2 rows from 2024-07-19"):
         model.update(Y.iloc[N : N + 2])
+
+
+@pytest.mark.parametrize("transforms", [["standardize"], ["difference", "standardize"]])
+def test_a_column_that_never_varied_has_no_effect(transforms):
+    model = ESNForecaster(20, lags=2, transforms=transforms, random_state=0)
+    past = X.iloc[TRAIN].assign(b=0.1 if "difference" not in transforms else np.arange(N) * 0.1)
+    model.fit(Y.iloc[TRAIN], past)
+    future = X.iloc[FUTURE]
+    assert_array_equal(model.predict(H, future.assign(b=0.1)), model.predict(H, future.assign(b=7)))
 
 
 def test_a_call_in_scikit_learns_order_is_refused():

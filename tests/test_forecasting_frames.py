@@ -142,11 +142,32 @@ def test_leading_gaps_of_new_rows_are_filled_from_the_last_row():
         (pd.concat([WIDE, WIDE], axis=1), ValueError, "more than one column named 'b'"),
         (Y.replace(3.0, np.inf), ValueError, "contains infinity.*first at 2024-01-04"),
         (Y.replace(3.0, 1e200), ValueError, r"Values up to 1e\+200 in y overflow"),
+        (Y * 1e-200, ValueError, r"at most 3e-199 in column 'load' of y vanish"),
     ],
 )  # fmt: skip
 def test_unusable_values_are_refused(y, error, message):
     with pytest.raises(error, match=message):
         fitted(y)
+
+
+@pytest.mark.parametrize("dtype", ["int64", "float64"])
+def test_masked_entries_are_missing_values(dtype):
+    y = np.ma.masked_array(Y.to_numpy().astype(dtype), mask=np.arange(30) == 3)
+    y.data[3] = -99
+    with pytest.raises(ValueError, match=r"Input y contains NaN.*first at row 3"):
+        fitted(y)
+    assert read_target(y, owner="F", missing="ffill").values[3, 0] == 2.0
+    X = np.ma.masked_array(np.ones((30, 2)), mask=np.arange(60).reshape(30, 2) == 9)
+    with pytest.raises(ValueError, match=r"Input X contains NaN.*first at row 4, column 1"):
+        fitted(Y.to_numpy()).fit(Y.to_numpy(), X)
+
+
+def test_a_name_that_is_a_column_of_the_forecast_is_refused():
+    model = fitted(Y.rename("lo-80"))
+    assert model.predict(2).name == "lo-80"
+    with pytest.raises(ValueError, match=r"`y` has the name 'lo-80'.*Rename it"):
+        model.predict(2, level=80)
+    assert next(iter(fitted(Y.rename("forecast")).predict(1, level=80))) == "forecast"
 
 
 def test_new_rows_must_have_the_form_of_fit():

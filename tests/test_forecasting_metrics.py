@@ -105,6 +105,8 @@ def test_valid_prediction_time():
         (lambda: mae([], []), "must have shape"),
         (lambda: mae(np.ones((2, 2)), np.ones((2, 1))), "`y_true` has 2 columns"),
         (lambda: mase([1.0], [1.0], [1.0]), "at least 2 rows"),
+        (lambda: mase([1.0], [1.0], np.eye(3)), "`y_train` has 3 columns and `y_true` 1"),
+        (lambda: rmsse(np.eye(3), np.eye(3), [1.0, 2.0]), "`y_train` has 1 columns"),
         (lambda: mase([1.0], [1.0], [1.0, 2.0], season_length=0), "season_length"),
         (lambda: nrmse([1.0, 1.0], [1.0, 2.0]), "not positive"),
         (lambda: pinball([1.0], [1.0], quantile=1), "'quantile' parameter"),
