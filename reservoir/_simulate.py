@@ -17,10 +17,10 @@ from echocast.exceptions import ForecastDivergedError
 
 from ._activations import elementwise
 from ._factor import RowBuffer
+from ._sequences import SequenceLayout
 
 __all__ = ["continue_fit", "leave_one_out_errors", "simulate_paths", "without_rows"]
 
-_CHUNK = 4096  # rows of states held at a time
 _LEAST_FREEDOM = 1e-3  # a row that the readout interpolates would otherwise divide by zero
 
 
@@ -51,7 +51,7 @@ def simulate_paths(
     lags : sequence of int, default=(1,)
         Steps back; 1 is the target just before.
     state : ndarray of shape (n_units,) or (n_units, n_paths), optional
-        State before the first step; the one that fit ended in by default.
+        State before the first step; the one that a fit on one sequence ended in by default.
     X : ndarray of shape (n_steps, n_known) or (n_steps, n_known, n_paths), optional
         Columns known beforehand: row t belongs to step t.
     innovations : ndarray of shape (n_steps, n_targets, n_paths), optional
@@ -111,6 +111,8 @@ def simulate_paths(
 
 def _read_start(esn, n_steps, history, lags, state, X, innovations):
     """History (n_past, D, M), known inputs (n_steps, K, M) and states (N, M) of all paths."""
+    if state is None and esn._fit_form != "rows":
+        raise ValueError("The model was fitted on several sequences: pass `state` to start from.")
     past = np.asarray(history, dtype=np.float64)
     past = past[:, :, None] if past.ndim == 2 else past
     x = np.asarray(esn.state_ if state is None else state, dtype=np.float64)
@@ -272,14 +274,10 @@ def _regular(factor):
 
 
 def _feature_chunks(esn, X, washout) -> Iterator[tuple[int, np.ndarray]]:
-    """Readout features of the rows after the washout, in chunks of rows."""
-    machine = esn._fit_reservoir
-    state = np.zeros(machine.n_states, dtype=machine.dtype)
-    for start in range(0, len(X), _CHUNK):
-        rows = X[start : start + _CHUNK]
-        states = esn.transform(rows, initial_state=state)
-        state = states[-1]
-        features = np.hstack([states, rows]) if machine.include_input else states
+    """Readout features of the rows after the washout, in chunks that the next one overwrites."""
+    machine, layout = esn._fit_reservoir, SequenceLayout("rows", np.array([0, len(X)]))
+    rows = np.ascontiguousarray(X, dtype=machine.dtype)
+    for _, start, features, _ in machine.blocks(rows, layout, machine.start(rows, layout)):
         keep = max(washout - start, 0)
         if keep < len(features):
             yield start + keep, features[keep:]

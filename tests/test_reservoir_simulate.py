@@ -1,6 +1,7 @@
 """Closed-loop paths with lags, leave-one-out errors and continued fits, against plain NumPy."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -123,6 +124,14 @@ def test_wrong_shapes_are_refused_by_name():
         simulate_paths(fed_back, 2, history=Y)
 
 
+def test_paths_of_a_fit_on_several_sequences_need_a_state():
+    u = np.random.RandomState(1).randn(100, 2)
+    esn = ESNRegressor(n_units=15, random_state=0).fit(u, u, groups=np.repeat(["a", "b"], 50))
+    with pytest.raises(ValueError, match="several sequences: pass `state`"):
+        simulate_paths(esn, 3, history=u)
+    assert simulate_paths(esn, 3, history=u, state=esn.state_["b"]).shape == (3, 2, 1)
+
+
 def test_a_path_that_explodes_is_an_error():
     u = np.random.RandomState(0).randn(60, 1)
     esn = ESNRegressor(n_units=10, random_state=0).fit(u[:-1], u[1:])
@@ -161,9 +170,17 @@ def test_leave_one_out_errors_do_not_depend_on_chunks(monkeypatch):
     u = np.random.RandomState(1).randn(300, 2)
     esn = ESNRegressor(n_units=15, alpha=1e-3, washout=20, random_state=0).fit(u[:-1], u[1:])
     whole = leave_one_out_errors(esn, u[:-1], u[1:], washout=20)
-    monkeypatch.setattr("echocast.reservoir._simulate._CHUNK", 37)
+    monkeypatch.setattr("echocast.reservoir._drive.BLOCK_BYTES", 37 * 15 * 8)
     parts = leave_one_out_errors(esn, u[:-1], u[1:], washout=20)
     assert_allclose(parts, whole, rtol=1e-9)
+
+
+def test_leave_one_out_errors_of_a_fit_on_a_frame_raise_no_warning():
+    u = np.random.RandomState(1).randn(100, 2)
+    esn = ESNRegressor(n_units=15, alpha=1e-3, washout=20, random_state=0)
+    plain = leave_one_out_errors(esn.fit(u[:-1], u[1:]), u[:-1], u[1:], washout=20)
+    named = pd.DataFrame(u[:-1], columns=["a", "b"])
+    assert_array_equal(leave_one_out_errors(esn.fit(named, u[1:]), named, u[1:], washout=20), plain)
 
 
 def test_leave_one_out_errors_stay_finite_where_the_readout_interpolates():
