@@ -21,11 +21,18 @@ from ._transforms import (
     seasonal_indices,
 )
 
-__all__ = ["choose_lags", "choose_transforms", "seasonal_strength", "unit_root_statistic"]
+__all__ = [
+    "choose_lags",
+    "choose_transforms",
+    "safest_alpha",
+    "seasonal_strength",
+    "unit_root_statistic",
+]
 
 _WEAK, _STRONG = 0.3, 0.64  # seasonal strength from which means, or differences, are taken off
 _CRITICAL = -2.86  # Dickey-Fuller, 5 per cent, with a constant
 _MOST_LAGS = 100
+_ALIKE = 0.5
 
 
 def choose_transforms(Y: np.ndarray, season_length: int) -> list[Transform]:
@@ -116,6 +123,21 @@ def unit_root_statistic(y: np.ndarray) -> float:
         return -np.inf  # an exact recurrence: the level carries information
     covariance = np.linalg.pinv(columns.T @ columns)[0, 0] * (residual @ residual) / freedom
     return float(coef[0] / np.sqrt(covariance)) if covariance > 0 else 0.0
+
+
+def safest_alpha(esn: Any, targets: np.ndarray) -> float:
+    """The largest penalty whose leave-one-out error is as good as the least, but for chance.
+
+    Errors are alike within half the standard error of a mean square, ``sqrt(2 / n)``. A
+    path that feeds on its own errors is the more stable the larger the penalty.
+    """
+    if esn.loo_errors_ is None:
+        return esn.alpha_
+    variance = targets.var(axis=0)
+    varies = variance > 0
+    errors = (esn.loo_errors_[:, varies] / variance[varies]).sum(axis=1)
+    alike = errors <= errors.min() * (1 + _ALIKE * np.sqrt(2 / len(targets)))
+    return float(np.max(esn.alphas_[alike]))
 
 
 def choose_lags(lags: Any, n_rows: int, n_columns: int, season_length: int, owner: str) -> tuple:

@@ -129,7 +129,7 @@ def backtest(
     level : float or list of float, optional
         Levels of prediction intervals, in per cent.
     metrics : str, callable or sequence of such, default=("mase", "rmsse", "smape")
-        Names as in `BaseForecaster.score`, or functions ``(y_true, y_pred) -> float``.
+        Names as in the `score` of forecasters, or functions ``(y_true, y_pred) -> float``.
     X_future : {"actual", "persist"} or callable, default="actual"
         Exogenous rows a forecast is given: the true ones (a claim that they are known in
         advance), the last row before the cutoff repeated, or what ``X_future(X_train, index)``

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import functools
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
@@ -102,7 +102,7 @@ class BaseForecaster(BaseEstimator):
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "n_steps_seen_")
 
-    def update(self, y: Any, X: Any = None, *, refit: bool = False):
+    def update(self, y: Any, X: Any = None, *, refit: bool = False) -> Self:
         """Take in rows that follow the cutoff, in time that depends on their number alone.
 
         Parameters
@@ -137,7 +137,7 @@ class BaseForecaster(BaseEstimator):
         self._fit_last_row = target.values[-1].copy()
         self.n_steps_seen_ = self.n_steps_seen_ + len(target)
 
-    def apply(self, y: Any, X: Any = None):
+    def apply(self, y: Any, X: Any = None) -> Self:
         """A copy with the same weights and transforms, but another history.
 
         Parameters

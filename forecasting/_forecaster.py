@@ -30,8 +30,9 @@ class ESNForecaster(BaseForecaster):
     Parameters
     ----------
     n_units : int, default=300
-        Most units of the reservoir; no more than a quarter of the training rows are used (but
-        at least ten), unless `topology` is a matrix. See `n_units_`.
+        Most units of the reservoir. No more than a quarter of the training rows are used, or
+        an eighth of fewer than 200 (but at least five), unless `topology` is a matrix. See
+        `n_units_`.
     spectral_radius : float or None, default=0.5
         As in `ESNRegressor`, like all parameters down to `solver`. The defaults were measured
         on development origins of some 120 public series of all frequencies.
@@ -47,7 +48,8 @@ class ESNForecaster(BaseForecaster):
     activation : str, default="tanh"
     noise : float, default=0.0
     alpha : float, array of floats or "auto", default="auto"
-        Ridge penalty; "auto" and arrays are decided by leave-one-out errors.
+        Ridge penalty. From "auto" or an array the largest is taken whose leave-one-out error
+        is within half a standard error of the least; it then stays, in `update` too.
     fit_intercept : bool, default=True
     solver : {"auto", "cholesky", "qr", "svd"}, default="auto"
     include_input : bool, default=True

@@ -6,7 +6,7 @@ import numbers
 import warnings
 from collections import Counter
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import pandas as pd
@@ -44,9 +44,7 @@ class TimeAxis:
                 return pd.period_range(
                     self.last + self.freq, periods=n_steps, freq=self.freq, name=self.name
                 )
-            labels = pd.date_range(
-                self.last, periods=n_steps + 1, freq=self.freq, name=self.name, unit=self.unit
-            )
+            labels = self._dates(start=self.last, periods=n_steps + 1)
         except (OverflowError, pd.errors.OutOfBoundsDatetime) as error:
             raise ValueError(
                 f"horizon {n_steps} goes beyond the last representable timestamp."
@@ -65,9 +63,10 @@ class TimeAxis:
             return self._numbers(stop - n_steps * self.freq, stop)
         if self.kind == "period":
             return pd.period_range(end=self.last, periods=n_steps, freq=self.freq, name=self.name)
-        return pd.date_range(
-            end=self.last, periods=n_steps, freq=self.freq, name=self.name, unit=self.unit
-        )
+        return self._dates(end=self.last, periods=n_steps)
+
+    def _dates(self, **ends):
+        return pd.date_range(freq=self.freq, name=self.name, unit=self.unit, **ends)
 
     def ending(self, last: Any) -> TimeAxis:
         """The same axis with a later last label."""
@@ -335,7 +334,7 @@ def read_horizon(horizon: Any, axis: TimeAxis) -> np.ndarray:
     _refuse_horizon(horizon)
 
 
-def _refuse_horizon(horizon):
+def _refuse_horizon(horizon) -> NoReturn:
     shown = repr(horizon)
     shown = shown if len(shown) <= 60 else f"{shown[:57]}..."
     raise ValueError(

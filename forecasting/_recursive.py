@@ -22,7 +22,7 @@ from echocast.reservoir import (
     without_rows,
 )
 
-from ._automatic import choose_lags, choose_transforms
+from ._automatic import choose_lags, choose_transforms, safest_alpha
 from ._exog_features import ExogFeatures
 from ._transforms import Chain, resolve_transforms
 
@@ -30,7 +30,8 @@ __all__ = ["Memory", "RecursiveNetwork"]
 
 _CHUNK = 4096  # rows of states held at a time
 _MOST_ERRORS = 1000
-_FEWEST_UNITS = 10
+_FEWEST_UNITS = 5
+_SHORT = 200
 _FEWEST_ROWS = 4
 
 
@@ -128,8 +129,11 @@ class RecursiveNetwork:
             washout=self.washout,
             random_state=seed,
             **params,
-        )
-        self.esn = without_rows(esn.fit(rows, Z[1:]))
+        ).fit(rows, Z[1:])
+        alpha = safest_alpha(esn, Z[1 + self.washout :])
+        if alpha != esn.alpha_:
+            esn.set_params(alpha=alpha).fit(rows, Z[1:])
+        self.esn = without_rows(esn)
         self.low, self.high = Z.min(axis=0), Z.max(axis=0)
 
     # ------------------------------------------------------------ training rows
@@ -169,10 +173,11 @@ class RecursiveNetwork:
         return skipped
 
     def _bounded(self, n_units, n_rows, topology):
-        """A quarter of the rows is enough: more units bring nothing but noise to short series."""
+        """More units than these bring nothing but noise, the more so to a short series."""
         if not isinstance(topology, str):
             return n_units
-        return min(n_units, max(_FEWEST_UNITS, n_rows // 4))
+        share = 8 if n_rows < _SHORT else 4
+        return min(n_units, max(_FEWEST_UNITS, n_rows // share))
 
     def _scaling(self, scaling):
         """Input scaling by column: older lags do not drive the reservoir."""

@@ -24,7 +24,7 @@ Y = pd.Series(
 
 
 def quick(**params):
-    return ESNForecaster(20, lags=3, random_state=0, **params)
+    return ESNForecaster(**({"n_units": 20, "lags": 3, "random_state": 0} | params))
 
 
 def state(model):
@@ -115,7 +115,7 @@ def test_update_moves_the_state_only():
 
 
 def test_update_with_refit_equals_a_fit_with_the_same_transforms():
-    params = {"transforms": [], "alpha": 0.1, "washout": 10}
+    params = {"transforms": [], "alpha": 0.1, "washout": 10, "n_units": 10}
     scaled = (Y - Y.mean()) / Y.std()
     whole = quick(**params).fit(scaled.iloc[:150])
     parts = quick(**params).fit(scaled.iloc[:120])

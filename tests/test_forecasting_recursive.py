@@ -147,9 +147,10 @@ def test_a_history_too_short_is_refused():
 
 
 def test_short_series_get_small_reservoirs():
-    Y, X = series(8, n=100)
-    assert network(Y, X, n_units=300).n_units == 24
-    assert network(Y[:30], X[:30], n_units=300).n_units == 10
+    Y, X = series(8, n=240)
+    assert network(Y, X, n_units=300).n_units == 59
+    assert network(Y[:100], X[:100], n_units=300).n_units == 12
+    assert network(Y[:30], X[:30], n_units=300).n_units == 5
     matrix = np.eye(40)
     params = ESNForecaster(topology=matrix)._regressor_params()
     assert network(Y, X, n_units=40, params=params).n_units == 40
