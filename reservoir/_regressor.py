@@ -179,14 +179,14 @@ class SequenceRegressor(
         Parameters
         ----------
         X, y, sample_weight, groups
-            As in `fit`.
+            As in `fit`; all weights of a chunk may be zero, for rows that are history alone.
 
         Returns
         -------
         self
         """
         first = not hasattr(self, "_fit_reservoir")
-        data = self._prepare(X, y, sample_weight, groups, first=first)
+        data = self._prepare(X, y, sample_weight, groups, first=first, stream=True)
         washouts, states = self._resume(data, first)
         rows = self._training_rows(data, washouts, states)
         old = getattr(self, "_fit_factor", None)
@@ -199,7 +199,7 @@ class SequenceRegressor(
         left = np.maximum(washouts - np.diff(data.layout.indptr), 0)
         self._remember_all(data, rows.final_states(), left)
 
-    def _prepare(self, X, y, sample_weight, groups, *, first):
+    def _prepare(self, X, y, sample_weight, groups, *, first, stream=False):
         """Check parameters and data; build the machine if this is the first time."""
         owner = type(self).__name__
         dtype = self._check_params()
@@ -207,7 +207,7 @@ class SequenceRegressor(
             dtype = self._fit_reservoir.dtype
         rows, layout = read_rows(self, X, groups=groups, reset=first, dtype=dtype)
         targets, one_d = read_targets(y, layout, dtype=dtype, owner=owner)
-        weights = read_weights(sample_weight, layout, dtype=dtype)
+        weights = read_weights(sample_weight, layout, dtype=dtype, may_vanish=stream)
         if first:
             self._fit_reservoir = self._build(rows.shape[1], targets.shape[1], dtype)
             self._fit_y_one_d = one_d

@@ -378,8 +378,10 @@ def _stack_listed_targets(y, layout):
     return (stacked[:, 0] if one_d else stacked), one_d
 
 
-def read_weights(sample_weight: Any, layout: SequenceLayout, *, dtype: Any) -> np.ndarray | None:
-    """Stacked sample weights (n_rows,), or None."""
+def read_weights(
+    sample_weight: Any, layout: SequenceLayout, *, dtype: Any, may_vanish: bool = False
+) -> np.ndarray | None:
+    """Stacked sample weights (n_rows,), or None; all may be zero only if `may_vanish`."""
     if sample_weight is None:
         return None
     n_rows = int(layout.indptr[-1])
@@ -400,6 +402,6 @@ def read_weights(sample_weight: Any, layout: SequenceLayout, *, dtype: Any) -> n
     if (weights < 0).any():
         row = int(np.flatnonzero(weights < 0)[0])
         raise ValueError(f"Negative values in data passed to `sample_weight`, first at row {row}.")
-    if not weights.any():
+    if not (may_vanish or weights.any()):
         raise ValueError("All sample weights are zero; at least one must be positive.")
     return weights if layout.order is None else weights[layout.order]

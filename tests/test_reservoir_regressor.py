@@ -252,6 +252,19 @@ def test_partial_fit_of_a_panel_continues_known_series(make):
     assert_allclose(halves.state_["v"], whole.state_["v"], rtol=1e-12)
 
 
+def test_a_chunk_of_a_stream_may_be_history_alone(make):
+    u = series()
+    weights = np.r_[np.zeros(60), np.ones(120), np.zeros(60), np.ones(59)]
+    whole = make(solver="qr").fit(u[:-1], u[1:], sample_weight=weights)
+    parts = make(solver="qr")
+    for a, b in [(0, 60), (60, 180), (180, 240), (240, 299)]:
+        parts.partial_fit(u[a:b], u[a + 1 : b + 1], sample_weight=weights[a:b])
+    assert_allclose(parts.coef_, whole.coef_, rtol=1e-7, atol=1e-9)
+    assert_allclose(parts.predict(u), whole.predict(u), rtol=1e-7, atol=1e-9)
+    with pytest.raises(ValueError, match="weights are zero"):
+        make().fit(u[:60], u[:60], sample_weight=np.zeros(60))
+
+
 def test_too_few_rows_of_a_stream_are_not_yet_a_model(make):
     u = series()
     model = make().partial_fit(u[:2], u[1:3])
