@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import functools
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Any, Self
 
@@ -13,6 +14,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from echocast._checks import check_generator, check_number, refuse
+from echocast.exceptions import EchocastWarning
 
 from ._exog import check_order_of_arguments, read_exog
 from ._frames import Target, read_target
@@ -297,6 +299,12 @@ class BaseForecaster(BaseEstimator):
         target = self._read_next(y)
         points = self._point(len(target), self._read_exog(X, target.index, future=True))
         errors = target.values - points
+        if name in ("mase", "rmsse") and np.isnan(self._fit_scales).any():
+            warnings.warn(
+                "The training part repeats exactly after one season, so the scaled error is NaN.",
+                EchocastWarning,
+                stacklevel=2,
+            )
         if name == "mase":
             return float((np.abs(errors).mean(axis=0) / self._fit_scales[0]).mean())
         if name == "rmsse":
@@ -379,7 +387,12 @@ class BaseForecaster(BaseEstimator):
             y = y[list(form.columns)]
         elif form.kind == "array2d" and (y.ndim != 2 or y.shape[1] != form.n_columns):
             raise ValueError(f"`y` must have {form.n_columns} columns, got shape {y.shape}.")
+        elif form.kind == "array1d" and y.ndim != 1:
+            raise ValueError(f"`y` must have one dimension, as in fit, got shape {y.shape}.")
         freq = None if self._fit_axis.kind in ("period", "array") else self._fit_axis.freq
+        zone = getattr(self._fit_axis.last, "tz", None)
+        if zone is not None and getattr(getattr(y, "index", None), "tz", None) is not None:
+            y = y.tz_convert(zone)  # days are those of the clocks in fit
         if form.kind in ("series", "frame") and len(y):
             self._check_labels(read_axis(y.index, freq=freq))
         return read_target(y, owner=self._owner, freq=freq, missing=self.missing, before=before)

@@ -292,6 +292,9 @@ class ESNForecaster(BaseForecaster):
     def _restart(self, values, exog, first):
         self._fit_memory = self._fit_network.start(values, exog, first)
         self._fit_network = copy.copy(self._fit_network)
+        # the errors kept are labelled as the last rows, so they must be those of these rows
+        fitted = self._fit_network.one_step(values, exog, first)
+        self._fit_residuals = (values[len(values) - len(fitted) :] - fitted)[-_MOST_ERRORS:].copy()
 
     # -------------------------------------------------------------- forecasting
 

@@ -36,7 +36,7 @@ class TimeAxis:
 
     def after(self, n_steps: int) -> pd.Index:
         """The `n_steps` labels that follow the last one."""
-        if self.kind in ("range", "array", "integer"):
+        if self.is_numbered:
             start = self.last + self.freq
             return self._numbers(start, start + n_steps * self.freq)
         try:
@@ -58,7 +58,7 @@ class TimeAxis:
 
     def until_last(self, n_steps: int) -> pd.Index:
         """The `n_steps` labels that end with the last one."""
-        if self.kind in ("range", "array", "integer"):
+        if self.is_numbered:
             stop = self.last + self.freq
             return self._numbers(stop - n_steps * self.freq, stop)
         if self.kind == "period":
@@ -68,13 +68,18 @@ class TimeAxis:
     def _dates(self, **ends):
         return pd.date_range(freq=self.freq, name=self.name, unit=self.unit, **ends)
 
+    @property
+    def is_numbered(self) -> bool:
+        """Whether labels are integers."""
+        return self.kind in ("range", "array", "integer")
+
     def ending(self, last: Any) -> TimeAxis:
         """The same axis with a later last label."""
         return replace(self, last=last)
 
     def steps_to(self, label: Any) -> int:
         """How many steps `label` lies after the last label (rounded down to the grid)."""
-        if self.kind in ("range", "array", "integer"):
+        if self.is_numbered:
             return int((label - self.last) // self.freq)
         if self.kind == "period":
             return (pd.Period(label, freq=self.freq) - self.last).n // self.freq.n
@@ -84,7 +89,7 @@ class TimeAxis:
 
     def offset_of(self, other: TimeAxis) -> int:
         """Position of the first label of `other`, counted in steps from this axis's first."""
-        if self.kind in ("range", "array", "integer"):
+        if self.is_numbered:
             return int((other.first - self.first) // self.freq)
         if self.kind == "period":
             return (other.first - self.first).n // self.freq.n
@@ -109,9 +114,12 @@ def read_axis(index: pd.Index, *, freq: Any = None, what: str = "y") -> TimeAxis
         If labels are missing, repeated, unordered or irregular, or `freq` does not fit them.
     """
     _check_kind(index, what)
-    if isinstance(index, (pd.DatetimeIndex, pd.PeriodIndex)) and index.hasnans:
+    if index.hasnans:
         missing = np.flatnonzero(index.isna())
-        raise ValueError(f"`{what}` index contains {len(missing)} NaT, first at row {missing[0]}.")
+        kind = "NaT" if isinstance(index, (pd.DatetimeIndex, pd.PeriodIndex)) else "NA"
+        raise ValueError(
+            f"`{what}` index contains {len(missing)} {kind}, first at row {missing[0]}."
+        )
     check_increasing(index, what)
     if isinstance(index, pd.DatetimeIndex):
         offset = _datetime_freq(index, freq, what)
@@ -285,9 +293,7 @@ def _integer_axis(index, freq, what):
             f"larger step follows {index[first]} (row {first}). Fill the gap or number the rows "
             "evenly."
         )
-    return TimeAxis(
-        kind, int(index[0]), int(index[-1]), step, index.name, None, np.dtype(index.dtype)
-    )
+    return TimeAxis(kind, int(index[0]), int(index[-1]), step, index.name, None, index.dtype)
 
 
 # --------------------------------------------------------------- season, horizon
@@ -324,9 +330,9 @@ def read_horizon(horizon: Any, axis: TimeAxis) -> np.ndarray:
         hasattr(horizon, "isoformat")
     ):
         return _steps_until(horizon, axis)
-    if isinstance(horizon, (pd.DatetimeIndex, pd.PeriodIndex)):
+    if isinstance(horizon, pd.Index):
         return _steps_at(horizon, axis)
-    if isinstance(horizon, (list, tuple, np.ndarray, range, pd.Index)):
+    if isinstance(horizon, (list, tuple, np.ndarray, range)):
         steps = np.asarray(horizon)
         is_steps = steps.ndim == 1 and len(steps) > 0 and steps.dtype.kind in "iu"
         if is_steps and steps[0] >= 1 and (np.diff(steps.astype(int)) > 0).all():
@@ -344,14 +350,12 @@ def _refuse_horizon(horizon) -> NoReturn:
 
 
 def _steps_until(end, axis):
-    if axis.kind not in ("datetime", "period"):
+    if axis.is_numbered and not isinstance(end, numbers.Integral):
         raise ValueError(
             f"`horizon` is the date {end}, but y had no dates; pass the number of steps."
         )
-    if axis.kind == "period":
-        label = pd.Period(end, freq=axis.freq)
-    else:
-        label = pd.Timestamp(end)
+    label = end if axis.is_numbered else _as_date(end, axis)
+    if axis.kind == "datetime":
         if label.tz is None and axis.last.tz is not None:
             label = label.tz_localize(axis.last.tz)
         elif label.tz is not None and axis.last.tz is None:
@@ -364,10 +368,21 @@ def _steps_until(end, axis):
     return np.arange(1, n_steps + 1)
 
 
+def _as_date(end, axis):
+    """An end date as a label of the axis."""
+    try:
+        label = pd.Period(end, freq=axis.freq) if axis.kind == "period" else pd.Timestamp(end)
+    except (ValueError, TypeError) as error:  # pandas' own text does not say what was wrong where
+        raise ValueError(f"`horizon` {end!r} is no date that pandas can read: {error}") from error
+    if label is pd.NaT:
+        _refuse_horizon(end)
+    return label
+
+
 def _steps_at(labels, axis):
-    check_increasing(labels, "horizon")
-    if len(labels) == 0 or axis.kind not in ("datetime", "period"):
+    if len(labels) == 0 or labels.hasnans or (labels.dtype.kind in "iu") is not axis.is_numbered:
         _refuse_horizon(labels)
+    check_increasing(labels, "horizon")
     n_steps = int(_steps_until(labels[-1], axis)[-1])
     future = axis.after(n_steps)
     positions = future.get_indexer(labels)

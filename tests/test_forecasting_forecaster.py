@@ -11,8 +11,12 @@ from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
 from echocast.datasets import load_sunspots, lorenz63
-from echocast.exceptions import ConstantTargetWarning, ForecastDivergenceWarning
-from echocast.forecasting import ESNForecaster, SeasonalDifference
+from echocast.exceptions import (
+    ConstantTargetWarning,
+    EchocastWarning,
+    ForecastDivergenceWarning,
+)
+from echocast.forecasting import ESNForecaster, NaiveForecaster, SeasonalDifference
 
 T = np.arange(160)
 WAVE = np.sin(2 * np.pi * T / 12) * 5 + 0.05 * T
@@ -142,6 +146,14 @@ def test_apply_is_a_copy_with_another_history(model):
     assert errors.mean() < 1.0
     other.update(Y.iloc[90:95])
     assert model.cutoff_ == Y.index[149]
+
+
+def test_residuals_after_apply_are_those_of_its_rows(model):
+    other = model.apply(Y.iloc[:100])
+    fitted = model.fitted_values(Y.iloc[:100]).dropna()
+    pd.testing.assert_series_equal(
+        other.residuals(), (Y.iloc[:100] - fitted).dropna(), check_freq=False, check_names=False
+    )
 
 
 def test_a_history_before_the_fit_keeps_the_season():
@@ -326,3 +338,11 @@ def test_scores_equal_the_metrics(model, metric):
     )  # fmt: skip
     assert model.score(truth, metric=metric) == pytest.approx(expected)
     assert model.score(truth, metric=lambda a, b: 4) == 4.0
+
+
+def test_a_score_scaled_by_nothing_is_nan_and_says_so():
+    model = NaiveForecaster().fit(np.zeros(9))
+    for metric in ("mase", "rmsse"):
+        with pytest.warns(EchocastWarning, match="repeats exactly after one season"):
+            assert np.isnan(model.score(np.ones(2), metric=metric))
+    assert model.score(np.ones(2), metric="mae") == 1.0

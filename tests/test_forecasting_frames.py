@@ -186,6 +186,13 @@ def test_new_rows_must_have_the_form_of_fit():
         fitted(Y).apply(Y.to_period("D"))
 
 
+def test_new_arrays_have_as_many_dimensions_as_in_fit():
+    model = fitted(Y.to_numpy())
+    for call in (model.update, model.apply, model.score):
+        with pytest.raises(ValueError, match=r"must have one dimension, as in fit, got .*\(5, 2\)"):
+            call(np.zeros((5, 2)))
+
+
 def test_columns_are_put_back_in_order():
     swapped = fitted(WIDE.iloc[:20]).update(WIDE.iloc[20:][["a", "b"]]).predict(2)
     pd.testing.assert_frame_equal(swapped, fitted(WIDE).predict(2))

@@ -48,6 +48,7 @@ MATRIX = {
     "int": pd.Index(np.arange(100, 100 + N + H), name="n"),
     "int by 5": pd.Index(np.arange(0, 5 * (N + H), 5)),
     "int32": pd.Index(np.arange(N + H, dtype=np.int32)),
+    "Int64": pd.Index(np.arange(N + H), dtype="Int64"),
 }
 
 
@@ -86,7 +87,8 @@ def test_update_and_horizons_by_label(label):
     assert list(picked) == [index[N + 1], index[N + 4]]
     if isinstance(index, (pd.DatetimeIndex, pd.PeriodIndex)):
         assert_continues(model.predict(index[-1]).index, index)
-        assert list(model.predict(index[[N, N + 3]]).index) == [index[N], index[N + 3]]
+    assert list(model.predict(index[[N, N + 3]]).index) == [index[N], index[N + 3]]
+    assert_continues(model.predict(index[N:]).index, index)
     with pytest.raises(ValueError, match="one step after the cutoff"):
         model.update(y.iloc[N + 1 : N + 4])
     back = model.apply(y.iloc[: N - 5])
@@ -197,6 +199,12 @@ def test_a_bad_index_is_refused_naming_the_first_offender(kind, error, message):
         NaiveForecaster().fit(broken(kind))
 
 
+def test_missing_integer_labels_are_named():
+    y = pd.Series(np.arange(5.0), index=pd.Index([0, 1, 2, pd.NA, 4], dtype="Int64"))
+    with pytest.raises(ValueError, match="`y` index contains 1 NA, first at row 3"):
+        NaiveForecaster().fit(y)
+
+
 def test_a_frequency_that_contradicts_the_index():
     y = values(pd.date_range("2024-01-01", periods=20, freq="D"))
     with pytest.raises(ValueError, match="freq='h' does not fit the index: inferred 'D'"):
@@ -235,6 +243,33 @@ def test_horizons_that_lie_elsewhere_are_refused():
         NaiveForecaster().fit(
             values(pd.date_range("2024", periods=5, freq="YS", unit="ns"))
         ).predict(10_000)
+
+
+@pytest.mark.parametrize("horizon", ["3", "soon", pd.NaT, pd.DatetimeIndex([pd.NaT]), pd.Index([])])
+def test_what_is_no_date_is_refused_by_name(horizon):
+    for axis in (AXIS, read_axis(pd.period_range("2024-07", periods=3, freq="D"))):
+        with pytest.raises(ValueError, match="`horizon`"):
+            read_horizon(horizon, axis)
+
+
+def test_an_index_holds_labels_and_never_steps():
+    model = NaiveForecaster("drift").fit(values(pd.RangeIndex(10, 30)))
+    assert model.predict(pd.RangeIndex(30, 33)).tolist() == [20.0, 21.0, 22.0]
+    assert model.predict([1, 3]).tolist() == [20.0, 22.0]
+    assert len(NaiveForecaster().fit(np.arange(5.0)).predict(pd.RangeIndex(5, 7))) == 2
+    with pytest.raises(ValueError, match="after the cutoff 29"):
+        model.predict(pd.Index([1, 2]))
+    with pytest.raises(ValueError, match="must be an int >= 1"):
+        read_horizon(pd.RangeIndex(1, 3), AXIS)
+    with pytest.raises(ValueError, match="must be an int >= 1"):
+        model.predict(AXIS.after(2))
+
+
+def test_new_rows_in_another_zone_leave_the_clocks_of_fit():
+    y = values(pd.date_range("2024-03-20", periods=30, freq="D", tz=BERLIN))
+    model = NaiveForecaster().fit(y.iloc[:5]).update(y.iloc[5:8].tz_convert("UTC"))
+    pd.testing.assert_index_equal(model.predict(22).index, y.index[8:])
+    assert model.apply(y.tz_convert("UTC")).cutoff_ == y.index[-1]
 
 
 def test_a_date_off_the_grid_ends_at_the_last_step_before_it():
