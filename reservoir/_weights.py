@@ -337,9 +337,9 @@ def check_connectivity(name: str, value: Any, owner: str) -> None:
     """Raise unless `value` is a number of non-zeros in a row, or their share."""
     is_bool = isinstance(value, (bool, np.bool_))
     if isinstance(value, numbers.Integral) and not is_bool:
-        ok = value >= 1
+        ok = int(value) >= 1
     else:
-        ok = isinstance(value, numbers.Real) and not is_bool and 0.0 < value <= 1.0
+        ok = isinstance(value, numbers.Real) and not is_bool and 0.0 < float(value) <= 1.0
     if not ok:
         refuse(
             name,
