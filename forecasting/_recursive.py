@@ -33,6 +33,9 @@ _MOST_ERRORS = 1000
 _FEWEST_UNITS = 5
 _SHORT = 200
 _FEWEST_ROWS = 4
+_TRIALS = 5
+_TRIAL_STEPS = 100
+_MOST_RAISES = 10
 
 
 @dataclass(frozen=True)
@@ -130,11 +133,36 @@ class RecursiveNetwork:
             random_state=seed,
             **params,
         ).fit(rows, Z[1:])
+        self.low, self.high = Z.min(axis=0), Z.max(axis=0)
+        self.esn = esn
         alpha = safest_alpha(esn, Z[1 + self.washout :])
         if alpha != esn.alpha_:
             esn.set_params(alpha=alpha).fit(rows, Z[1:])
+        if np.ndim(params["alpha"]) or isinstance(params["alpha"], str):
+            self._calm(Y, X, rows, Z[1:])
         self.esn = without_rows(esn)
-        self.low, self.high = Z.min(axis=0), Z.max(axis=0)
+
+    def _calm(self, Y, X, rows, targets):
+        """Raise a chosen penalty while the network, left to itself, runs off to the bounds.
+
+        One-step errors do not show it: a loop can be unstable though each step is accurate.
+        Only rows of fit are used, from origins in their second half, for at most half as many
+        steps, so that a trend that goes on does not count as running off.
+        """
+        n_steps = min(_TRIAL_STEPS, len(rows) // 2)
+        ends = np.unique(np.linspace(len(Y) - len(rows) // 2, len(Y), _TRIALS).astype(int))
+        low, high = self._bounds()
+        varying = high > low
+        for _ in range(_MOST_RAISES):
+            scaled = np.moveaxis(self._scaled_from(Y, X, ends, n_steps), 1, -1)
+            held = (scaled <= low) | (scaled >= high)
+            if not (held & varying).any():
+                return
+            self.esn.set_params(alpha=100.0 * max(self.esn.alpha_, 1e-14)).fit(rows, targets)
+
+    def _bounds(self):
+        """Where paths are held: one span beyond the extremes of the rows of fit."""
+        return 2 * self.low - self.high, 2 * self.high - self.low
 
     # ------------------------------------------------------------ training rows
 
@@ -339,6 +367,11 @@ class RecursiveNetwork:
 
         Exogenous rows after the last one repeat it; the caller leaves such steps out.
         """
+        scaled = self._scaled_from(Y, X, ends, n_steps)
+        return self.chain.invert(scaled, self.chain.tails_at(Y, ends), ends)
+
+    def _scaled_from(self, Y, X, ends, n_steps):
+        """The same before the transforms are undone."""
         Z = self.chain.forward(Y)
         E = self._features(np.concatenate([X, np.repeat(X[-1:], n_steps, axis=0)]))
         rows = self._inputs(Z, E[: len(Z)])
@@ -351,13 +384,12 @@ class RecursiveNetwork:
         last = ends - self.chain.n_lost + self.lags[-1]
         history = padded[last[None, :] + np.arange(-self.lags[-1], 0)[:, None]]
         known = E[(ends - self.chain.n_lost)[None, :] + np.arange(n_steps)[:, None]]
-        scaled = simulate_paths(
+        return simulate_paths(
             self.esn,
             n_steps,
             history=np.moveaxis(history, 1, 2),
             lags=self.lags,
             state=states,
             X=np.moveaxis(known, 1, 2),
-            bounds=(2 * self.low - self.high, 2 * self.high - self.low),
+            bounds=self._bounds(),
         )
-        return self.chain.invert(scaled, self.chain.tails_at(Y, ends), ends)

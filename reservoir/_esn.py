@@ -13,8 +13,9 @@ from echocast._checks import check_number
 
 from ._base import visit
 from ._esn_machine import ESNMachine, teacher_feedback
+from ._features import FeatureRows
 from ._generate import generate, output_bound
-from ._regressor import FeatureRows, SequenceRegressor
+from ._regressor import SequenceRegressor
 from ._sequences import SequenceLayout
 from ._stream import ReservoirStream
 

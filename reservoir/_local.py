@@ -12,8 +12,9 @@ import numpy as np
 
 from echocast._checks import check_flag, check_number, check_option
 
+from ._features import FeatureRows
 from ._machine import BLOCK_BYTES, Reservoir, block_rows
-from ._regressor import FeatureRows, SequenceRegressor
+from ._regressor import SequenceRegressor
 from ._sequences import SequenceLayout
 from ._stepping import make_advance
 
@@ -214,7 +215,8 @@ class LocalESNRegressor(SequenceRegressor):
     noise : float, default=0.0
         Standard deviation of Gaussian noise on the rows of X, in fit only. Smooth fields leave
         directions in which no training row moves, and a closed loop may run off along them: a
-        noise of about 1e-3 then teaches the readout to come back.
+        noise of about 1e-3 then teaches the readout to come back. With noise, `partial_fit`
+        starts each chunk from the clean state and so differs from one `fit`.
     alpha, fit_intercept, solver
         As in `ESNRegressor`.
     include_input : bool, default=True

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import Any, Protocol, Self
+from abc import ABCMeta, abstractmethod
+from typing import Any, Self
 
 import numpy as np
 from sklearn.base import (
@@ -20,99 +19,20 @@ from sklearn.utils.validation import check_is_fitted
 from echocast._checks import check_flag, check_option
 
 from ._base import BaseReservoir, _dtype_name, _given_states, resolve_washout, transactional
+from ._features import FeatureRows, FitData, Machine
 from ._run_on import run_on
 from ._sequence_tools import keeps_sequences
-from ._sequences import SequenceLayout, read_rows, read_targets, read_weights
+from ._sequences import (
+    SequenceLayout,
+    read_rows,
+    read_targets,
+    read_weights,
+    refuse_reordered,
+)
 
-__all__ = ["FeatureRows", "FitData", "Machine", "SequenceRegressor"]
+__all__ = ["SequenceRegressor"]
 
 _STREAM_WASHOUT = 100  # what washout="auto" means in partial_fit, where the length is unknown
-
-
-class Machine(Protocol):
-    """What turns rows into readout features, one row of features for each step.
-
-    The state is all that a machine remembers of earlier rows, an array of `state_shape`.
-    """
-
-    dtype: np.dtype
-    state_shape: tuple[int, ...]
-    n_features: int
-    n_states: int  # leading columns of the features that `transform` returns
-
-    def start(self, rows: np.ndarray, layout: SequenceLayout) -> np.ndarray:
-        """States (n_sequences, *state_shape) before the first row of each sequence."""
-
-    def blocks(
-        self, rows: np.ndarray, layout: SequenceLayout, states: np.ndarray
-    ) -> Iterator[tuple[int, int, np.ndarray, np.ndarray]]:
-        """Yield (sequence, first step, features, state after them), in time order within each.
-
-        Features and state may be views that the next item overwrites.
-        """
-
-    def stepper(self, state: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
-        """A function that takes one row after the other and returns its features.
-
-        They are the only row of an array, which the next call may overwrite.
-        """
-
-
-@dataclass(frozen=True)
-class FitData:
-    """Validated arrays of one fitting call."""
-
-    rows: np.ndarray
-    layout: SequenceLayout
-    targets: np.ndarray
-    weights: np.ndarray | None
-
-
-class FeatureRows:
-    """Calling the object runs the machine anew and yields (features, targets, weights) blocks.
-
-    `clean` are the rows as they came, where those of `data` have been made noisy.
-    """
-
-    def __init__(
-        self,
-        machine: Machine,
-        data: FitData,
-        washouts: np.ndarray,
-        states: np.ndarray,
-        clean: np.ndarray | None = None,
-    ):
-        self.machine, self.data, self.washouts, self.states = machine, data, washouts, states
-        self.clean = clean
-        self._last_states = states.copy()
-
-    def final_states(self) -> np.ndarray:
-        """State each sequence ends in; to be called after a complete pass."""
-        if self.clean is not None:
-            blocks = self.machine.blocks(self.clean, self.data.layout, self.states)
-            for i, _, _, last in blocks:
-                self._last_states[i] = last
-        return self._last_states
-
-    @property
-    def n_features(self) -> int:
-        return self.machine.n_features
-
-    @property
-    def n_targets(self) -> int:
-        return self.data.targets.shape[1]
-
-    def __call__(self) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray | None]]:
-        layout, targets, weights = self.data.layout, self.data.targets, self.data.weights
-        blocks = self.machine.blocks(self.data.rows, layout, self.states)
-        for i, start, features, last in blocks:
-            self._last_states[i] = last
-            skip = max(self.washouts[i] - start, 0)
-            if skip >= len(features):
-                continue
-            first = layout.indptr[i] + start
-            here = slice(first + skip, first + len(features))
-            yield features[skip:], targets[here], None if weights is None else weights[here]
 
 
 @keeps_sequences
@@ -122,6 +42,7 @@ class SequenceRegressor(
     MultiOutputMixin,
     RegressorMixin,
     BaseReservoir,
+    metaclass=ABCMeta,
 ):
     """Abstract: fit, partial_fit, predict and generate around a `Machine`.
 
@@ -205,6 +126,7 @@ class SequenceRegressor(
         dtype = self._check_params()
         if not first:
             dtype = self._fit_reservoir.dtype
+        refuse_reordered(X, y)
         rows, layout = read_rows(self, X, groups=groups, reset=first, dtype=dtype)
         targets, one_d = read_targets(y, layout, dtype=dtype, owner=owner)
         weights = read_weights(sample_weight, layout, dtype=dtype, may_vanish=stream)
@@ -322,11 +244,18 @@ class SequenceRegressor(
         NotFittedError
             Before fit, or while `partial_fit` has seen no row that it could train on.
         ValueError
-            If X does not fit the columns of fit, or has missing or infinite values.
+            If X does not fit the columns of fit, has missing or infinite values, or the states
+            grow until the outputs are infinite.
         """
         self._check_solved()
         rows, layout = self._read_new(X, groups)
         outputs = self._predict_rows(rows, layout, initial_state)
+        if not np.isfinite(outputs).all():
+            row = int(np.argmin(np.isfinite(outputs).all(axis=1)))
+            raise ValueError(
+                f"The outputs become infinite at row {row}: with this activation the states grow "
+                "without bound. Lower `spectral_radius`, or use a bounded activation."
+            )
         return layout.restore(outputs[:, 0] if self._fit_y_one_d else outputs)
 
     def transform(self, X: Any, *, groups: Any = None, initial_state: Any = None) -> Any:
@@ -502,13 +431,13 @@ class SequenceRegressor(
 
     # ------------------------------------------------------- hooks of final classes
 
+    @abstractmethod
     def _check_params(self) -> np.dtype:
         """Check the parameters and return the dtype."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _build(self, n_inputs: int, n_outputs: int, dtype: np.dtype) -> Machine:
         """Draw the weights; set `_fit_increments` and the public attributes of the machine."""
-        raise NotImplementedError
 
     def _washouts(self, layout: SequenceLayout, *, stream: bool) -> np.ndarray:
         """Rows left out of training at the start of each sequence."""
@@ -517,6 +446,6 @@ class SequenceRegressor(
         washout = _STREAM_WASHOUT if isinstance(self.washout, str) else self.washout
         return np.full(layout.n_sequences, washout)
 
+    @abstractmethod
     def _with_persistence(self, coef: np.ndarray) -> np.ndarray:
         """A copy of `coef` whose outputs have X added."""
-        raise NotImplementedError

@@ -26,6 +26,7 @@ __all__ = [
     "read_rows",
     "read_targets",
     "read_weights",
+    "refuse_reordered",
 ]
 
 
@@ -309,6 +310,19 @@ def _ordered_parts(layout, times):
 def _refuse_groups(groups, form):
     if groups is not None:
         raise ValueError(f"`groups` is for 2-D X with a flat index; X is {form} already.")
+
+
+def refuse_reordered(X: Any, y: Any) -> None:
+    """Refuse a y whose index has the labels of X in another order: rows pair by position."""
+    index, other = getattr(X, "index", None), getattr(y, "index", None)
+    if not (hasattr(index, "equals") and hasattr(other, "equals")) or len(index) != len(other):
+        return
+    if index.equals(other) or not index.is_unique or not other.isin(index).all():
+        return
+    raise ValueError(
+        "The index of y holds the labels of X in another order, but rows are paired by "
+        "position. Use y.loc[X.index]."
+    )
 
 
 def read_targets(y: Any, layout: SequenceLayout, *, dtype: Any, owner: str) -> tuple:

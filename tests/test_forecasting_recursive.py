@@ -154,3 +154,13 @@ def test_short_series_get_small_reservoirs():
     matrix = np.eye(40)
     params = ESNForecaster(topology=matrix)._regressor_params()
     assert network(Y, X, n_units=40, params=params).n_units == 40
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_chosen_penalty_keeps_the_loop_within_the_range(seed):
+    """One-step errors alone would choose a penalty with which this loop runs off."""
+    pattern = 10 + np.sin(np.arange(60)) + 0.1 * np.random.RandomState(0).randn(60)
+    y = np.resize(pattern, 200)
+    model = ESNForecaster(season_length=96, random_state=seed).fit(y)
+    forecast = model.predict(12)  # warnings are errors: no path is held at the bounds
+    assert np.abs(forecast - np.resize(pattern, 212)[200:]).max() < 0.7

@@ -626,7 +626,7 @@ def test_frames_of_a_list_need_the_same_columns():
 def test_a_shuffled_index_warns():
     frame = pd.DataFrame(series(60), columns=["a", "b"])
     with pytest.warns(EchocastWarning, match="not increasing"):
-        make().fit(frame.sample(frac=1, random_state=0), frame)
+        make().fit(frame.sample(frac=1, random_state=0), frame.to_numpy())
 
 
 def test_a_diverging_loop_is_reported():

@@ -431,3 +431,20 @@ def test_increment_targets_shrink_towards_persistence(target):
     light = MODELS[target](target="increment", alpha=1e-12).fit(u[:-1], u[1:])
     plain = MODELS[target](target="value", alpha=1e-12).fit(u[:-1], u[1:])
     assert_allclose(light.predict(u[:-1]), plain.predict(u[:-1]), atol=1e-4)
+
+
+def test_outputs_that_grow_without_bound_are_refused():
+    u = np.sin(0.1 * np.arange(5000))[:, None]
+    esn = ESNRegressor(
+        20, spectral_radius=1.5, activation="identity", washout=0, solver="svd", random_state=0
+    ).fit(u[:50], u[1:51])
+    with np.errstate(all="ignore"), pytest.raises(ValueError, match="outputs become infinite"):
+        esn.predict(u)
+
+
+def test_a_target_in_another_order_than_the_rows_is_refused():
+    frame = pd.DataFrame({"a": np.sin(np.arange(60.0))})
+    with pytest.raises(ValueError, match="in another order"):
+        ESNRegressor(10, random_state=0).fit(frame, frame["a"][::-1])
+    shifted = frame["a"].set_axis(frame.index + 1)
+    assert ESNRegressor(10, random_state=0).fit(frame, shifted).n_features_in_ == 1
