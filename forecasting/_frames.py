@@ -212,10 +212,26 @@ def _to_float(column, label, what):
         return column
     if kind in "mM" or isinstance(dtype, (pd.DatetimeTZDtype, pd.PeriodDtype)):
         raise TypeError(f"{where} has dtype {dtype}; encode it as numbers first.")
-    text = next((v for v in column if isinstance(v, str)), None)
-    if text is not None:
-        raise ValueError(f"could not convert string to float: {text!r} ({where}, dtype {dtype}).")
+    values = list(column)
+    texts = [i for i, value in enumerate(values) if isinstance(value, str)]
+    if texts:
+        # The culprit where only some are no numbers, else the first of what is text throughout.
+        row = next((i for i in texts if not _reads_as_number(values[i])), texts[0])
+        hint = "; astype(float) converts it" if _reads_as_number(values[row]) else ""
+        place = show(column.index[row]) if isinstance(column, pd.Series) else f"row {row}"
+        raise ValueError(
+            f"could not convert string to float: {str(values[row])!r} at {place} ({where}, dtype "
+            f"{dtype}{hint})."
+        )
     raise TypeError(f"{where} has dtype {dtype}; convert it with astype(float) first.")
+
+
+def _reads_as_number(text):
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _first(mask, index, form):

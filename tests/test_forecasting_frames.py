@@ -136,7 +136,10 @@ def test_leading_gaps_of_new_rows_are_filled_from_the_last_row():
         (np.empty((5, 0)), ValueError, r"0 feature\(s\)"),
         (Y.iloc[:0], ValueError, r"0 sample\(s\)"),
         (Y + 1j, ValueError, "Complex data not supported"),
-        (Y.astype(str), ValueError, "could not convert string to float: '0.0'"),
+        (Y.astype(str), ValueError, "float: '0.0' at 2024-01-01 .*astype.float. converts it"),
+        (Y.astype(str).replace("3.0", "n/a?"), ValueError, "float: 'n/a\\?' at 2024-01-04 .col"),
+        (Y.astype(object).replace(3.0, "n/a?"), ValueError, "float: 'n/a\\?' at 2024-01-04"),
+        (np.array(["1", "2", "x"]), ValueError, "float: 'x' at row 2 .column"),
         (Y.astype(object), TypeError, "convert it with astype"),
         (pd.Series(DAYS, index=DAYS), TypeError, "datetime64.*encode it as numbers first"),
         (pd.concat([WIDE, WIDE], axis=1), ValueError, "more than one column named 'b'"),
@@ -198,10 +201,16 @@ def test_columns_are_put_back_in_order():
     pd.testing.assert_frame_equal(swapped, fitted(WIDE).predict(2))
 
 
-@pytest.mark.parametrize("level", [0, 100, -5, "80", [80, 80], [True], [None], ["80"]])
+@pytest.mark.parametrize("level", [0, 0.8, 100, -5, "80", [80, 80], [True], [None], ["80"]])
 def test_a_bad_level_is_refused(level):
     with pytest.raises(ValueError, match="'level' parameter of predict"):
         fitted(Y).predict(2, level=level)
+
+
+def test_a_level_below_one_is_taken_for_a_share_and_refused_with_the_remedy():
+    with pytest.raises(ValueError, match=r"in per cent \(level=80 means 80 %\).* Got 0\.8 instead"):
+        fitted(Y).predict(2, level=0.8)
+    assert list(fitted(Y).predict(2, level=1).columns[1:]) == ["lo-1", "hi-1"]
 
 
 def test_bad_quantiles_are_refused():
