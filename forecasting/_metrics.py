@@ -156,17 +156,23 @@ def smape(y_true: Any, y_pred: Any, *, multioutput: str = "uniform_average") -> 
 def naive_scale(y_train: Any, season_length: int, power: int, n_columns: int) -> np.ndarray:
     """Mean of |y[t] - y[t - m]| ** power over the training rows, for each column.
 
-    A series not longer than the season is compared at lag one. NaN, with a warning, where the
-    mean is zero.
+    NaN, with a warning, where the mean is zero or there is no row one season before another.
     """
     train = _columns(y_train, "y_train")
     if train.shape[1] != n_columns:
         raise ValueError(f"`y_train` has {train.shape[1]} columns and `y_true` {n_columns}.")
     check_number("season_length", season_length, "metric", low=1, closed="left", integer=True)
-    lag = season_length if len(train) > season_length else 1
     if len(train) < 2:
         raise ValueError("`y_train` needs at least 2 rows to scale errors by.")
-    scale = (np.abs(train[lag:] - train[:-lag]) ** power).mean(axis=0)
+    if len(train) <= season_length:
+        warnings.warn(
+            f"The training part has {len(train)} rows and the season {season_length} steps, so "
+            "the scaled error is NaN. Train on more rows or pass a shorter season_length.",
+            EchocastWarning,
+            stacklevel=4,
+        )
+        return np.full(n_columns, np.nan)
+    scale = (np.abs(train[season_length:] - train[:-season_length]) ** power).mean(axis=0)
     if (scale == 0).any():
         warnings.warn(
             "The training part repeats exactly after one season, so the scaled error is NaN.",
@@ -201,7 +207,8 @@ def mase(
     Returns
     -------
     float or ndarray
-        NaN, with a warning, if the training part repeats exactly.
+        NaN, with a warning, if the training part repeats exactly or is not longer than the
+        season.
 
     References
     ----------

@@ -10,6 +10,8 @@ from numpy.testing import assert_allclose
 import oracles_forecasting as oracles
 from echocast.exceptions import EchocastWarning
 from echocast.forecasting import (
+    NaiveForecaster,
+    backtest,
     coverage,
     crps,
     mae,
@@ -79,8 +81,20 @@ def test_a_training_part_that_repeats_gives_nan_and_a_warning():
         assert np.isnan(mase([1.0], [2.0], [3.0, 3.0, 3.0]))
 
 
-def test_a_training_part_shorter_than_a_season_is_compared_at_lag_one():
-    assert mase([1.0], [3.0], [1.0, 2.0, 3.0], season_length=12) == 2.0
+@pytest.mark.parametrize("metric", [mase, rmsse])
+def test_a_training_part_not_longer_than_a_season_gives_nan_and_a_warning(metric):
+    for n_rows in (3, 12):
+        with pytest.warns(EchocastWarning, match=f"has {n_rows} rows and the season 12 steps"):
+            score = metric([1.0], [3.0], np.arange(n_rows), season_length=12)
+        assert np.isnan(score)
+    assert metric([1.0], [13.0], np.arange(13), season_length=12) == 1.0
+
+
+def test_a_backtest_with_too_long_a_season_has_no_scaled_error():
+    with pytest.warns(EchocastWarning, match="the season 50 steps"):
+        result = backtest(NaiveForecaster(), np.arange(40.0), horizon=3, season_length=50)
+    assert result.scores[["mase", "rmsse"]].isna().all(axis=None)
+    assert result.scores["smape"].notna().all()
 
 
 def test_valid_prediction_time():
