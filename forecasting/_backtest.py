@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -15,16 +16,16 @@ from sklearn.base import clone
 
 from echocast._checks import check_number, refuse
 
-from ._base import read_levels
 from ._frames import Target, fill, read_target
 from ._index import seasonal_period
+from ._levels import read_levels
 from ._metrics import coverage, resolve_metric
 from ._windows import Window, plan_windows
 
 __all__ = ["BacktestResult", "backtest"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class BacktestResult:
     """Forecasts and scores from rolling origins.
 
@@ -44,6 +45,13 @@ class BacktestResult:
     forecasts: pd.DataFrame
     scores: pd.DataFrame
     settings: dict = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        means = self.summary().drop(["fit_seconds", "predict_seconds"])
+        shown = ", ".join(f"{name} {mean:.3g}" for name, mean in means.items())
+        windows = self.scores["cutoff"].nunique()
+        steps = self.settings.get("horizon", self.forecasts["step"].nunique())
+        return f"BacktestResult({windows} windows of {steps} steps; means: {shown})"
 
     def summary(self) -> pd.Series:
         """Mean of each score over origins and variables; the times are summed over origins.
@@ -126,7 +134,7 @@ def backtest(
     refit : bool or int, default=True
         True fits in each window, an int k in each k-th; the others (or, if False, all but the
         first) take in the new rows by `update`, with weights and transforms as they are.
-    level : float or list of float, optional
+    level : float or list of float in [1, 100), optional
         Levels of prediction intervals, in per cent.
     metrics : str, callable or sequence of such, default=("mase", "rmsse", "smape")
         Names as in the `score` of forecasters, or functions ``(y_true, y_pred) -> float``.
@@ -149,6 +157,8 @@ def backtest(
 
     Raises
     ------
+    TypeError
+        If `forecaster` is not one, or y is of a wrong type.
     ValueError
         If y is unusable or too short for the windows.
 
@@ -160,6 +170,7 @@ def backtest(
     >>> len(result.forecasts), float(round(result.summary()["mae"], 1))
     (55, 46.2)
     """
+    _check_forecaster(forecaster)
     target = _read(forecaster, y)
     windows = plan_windows(
         target.index,
@@ -176,7 +187,7 @@ def backtest(
         y=y,
         X=X,
         target=target,
-        levels=read_levels(level),
+        levels=read_levels(level, "backtest"),
         metrics=[resolve_metric(metric, "backtest") for metric in metrics],
         X_future=_check_policy(X_future),
         season=_season(forecaster, target, season_length),
@@ -196,6 +207,21 @@ def backtest(
     forecasts = pd.concat([f for f, _ in parts], ignore_index=True)
     scores = pd.concat([s for _, s in parts], ignore_index=True)
     return BacktestResult(forecasts, scores, settings)
+
+
+def _check_forecaster(forecaster: Any) -> None:
+    """Refuse estimators of scikit-learn's kind, whose `fit` takes X first, and anything else."""
+    fit, predict = getattr(forecaster, "fit", None), getattr(forecaster, "predict", None)
+    if isinstance(forecaster, type):
+        got = f"the class {forecaster.__name__}, not an instance"
+    elif (
+        not (callable(fit) and callable(predict))
+        or "X" in list(inspect.signature(fit).parameters)[:1]
+    ):
+        got = type(forecaster).__name__
+    else:
+        return
+    raise TypeError(f"backtest needs a forecaster such as ESNForecaster; got {got}.")
 
 
 def _read(forecaster, y) -> Target:

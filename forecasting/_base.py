@@ -5,7 +5,8 @@ from __future__ import annotations
 import copy
 import functools
 import warnings
-from collections.abc import Callable, Sequence
+from abc import ABCMeta, abstractmethod
+from collections.abc import Callable
 from typing import Any, Self
 
 import numpy as np
@@ -13,15 +14,16 @@ import pandas as pd
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
-from echocast._checks import check_generator, check_number, refuse
+from echocast._checks import check_generator, check_number
 from echocast.exceptions import EchocastWarning
 
 from ._exog import check_order_of_arguments, read_exog
 from ._frames import Target, read_target
 from ._index import TimeAxis, read_axis, read_horizon, seasonal_period, show
+from ._levels import read_levels, read_quantiles
 from ._metrics import resolve_metric
 
-__all__ = ["BaseForecaster", "level_bounds", "read_levels", "transaction"]
+__all__ = ["BaseForecaster", "transaction"]
 
 
 def transaction(method: Callable) -> Callable:
@@ -40,7 +42,7 @@ def transaction(method: Callable) -> Callable:
     return wrapped
 
 
-class BaseForecaster(BaseEstimator):
+class BaseForecaster(BaseEstimator, metaclass=ABCMeta):
     """Abstract: the pandas interface around arrays.
 
     Final classes store the parameters `freq`, `missing`, `season_length` and `random_state`
@@ -184,8 +186,8 @@ class BaseForecaster(BaseEstimator):
             an index holds the labels wanted.
         X : DataFrame or ndarray, optional
             Exogenous columns for all steps up to the last one wanted.
-        level : float or list of float in (0, 100), optional
-            Central prediction intervals, in per cent: columns "lo-80", "hi-80", ...
+        level : float or list of float in [1, 100), optional
+            Central prediction intervals, in per cent (80, not 0.8): columns "lo-80", "hi-80", ...
         quantiles : float or list of float in (0, 1), optional
             Quantiles: columns "q-0.1", ...
 
@@ -198,7 +200,7 @@ class BaseForecaster(BaseEstimator):
             an array the index of that frame goes on counting rows.
         """
         check_is_fitted(self)
-        levels, probabilities = read_levels(level), _read_quantiles(quantiles)
+        levels, probabilities = read_levels(level), read_quantiles(quantiles)
         steps, index, exog = self._read_future(horizon, X)
         points = self._point(int(steps[-1]), exog)
         if not (levels or probabilities):
@@ -436,63 +438,34 @@ class BaseForecaster(BaseEstimator):
     def _check_params(self) -> None:
         """Check the parameters that need no data."""
 
+    @abstractmethod
     def _learn(self, values: np.ndarray, exog: np.ndarray) -> None:
         """Fit to rows (n, D) and exogenous rows (n, K), on a shadow of self."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _advance(self, values: np.ndarray, exog: np.ndarray, refit: bool) -> None:
         """Take in rows after the cutoff, on a shadow of self."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _restart(self, values: np.ndarray, exog: np.ndarray, first: int) -> None:
         """Replace the history by rows whose first has position `first`, on a copy of self."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _point(self, n_steps: int, exog: np.ndarray) -> np.ndarray:
         """Point forecasts (n_steps, D)."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _paths(self, n_steps, exog, n_paths, rng) -> np.ndarray:
         """Simulated paths (n_steps, D, n_paths)."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _bands(self, points, exog, levels, probabilities) -> dict[str, np.ndarray]:
         """Fields "lo-80", "hi-80", "q-0.1", ... of shape (n_steps, D)."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _one_step(self, values, exog, first) -> np.ndarray:
         """Predictions of the last rows of `values`, each from the rows before it."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _kept_residuals(self) -> np.ndarray:
         """Errors of single steps in the units of y, (n, D)."""
-        raise NotImplementedError
-
-
-def read_levels(level: Any) -> list:
-    """Levels in per cent, as given."""
-    return _read_numbers("level", level, 100)
-
-
-def _read_quantiles(quantiles: Any) -> list:
-    return _read_numbers("quantiles", quantiles, 1)
-
-
-def _read_numbers(name, value, high):
-    if value is None:
-        return []
-    rule = f"a float in the range (0, {high}) or a list of such, without repetition"
-    values = list(value) if isinstance(value, Sequence | np.ndarray) else [value]
-    for v in values:
-        is_number = isinstance(v, (int, float, np.number)) and not isinstance(v, bool)
-        if not is_number or not 0 < v < high:
-            refuse(name, "predict", rule, value)
-    if len(set(values)) < len(values) or isinstance(value, str):
-        refuse(name, "predict", rule, value)
-    return values
-
-
-def level_bounds(level: float) -> tuple[float, float]:
-    """Probabilities of the lower and upper end of a central interval."""
-    tail = (100 - level) / 200
-    return tail, 1 - tail

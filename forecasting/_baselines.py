@@ -9,7 +9,8 @@ from scipy.special import ndtri
 
 from echocast._checks import check_option
 
-from ._base import BaseForecaster, level_bounds
+from ._base import BaseForecaster
+from ._levels import level_bounds
 
 __all__ = ["NaiveForecaster"]
 

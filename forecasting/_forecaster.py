@@ -11,8 +11,9 @@ import numpy as np
 from echocast._checks import check_generator, check_number, check_option
 from echocast.exceptions import ConstantTargetWarning, ForecastDivergenceWarning
 
-from ._base import BaseForecaster, level_bounds
+from ._base import BaseForecaster
 from ._intervals import ConformalScores, conformal_origins, draw_innovations, path_quantiles
+from ._levels import level_bounds
 from ._recursive import RecursiveNetwork
 
 __all__ = ["ESNForecaster"]

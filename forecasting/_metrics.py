@@ -15,6 +15,8 @@ import numpy as np
 from echocast._checks import check_number, check_option, refuse
 from echocast.exceptions import EchocastWarning
 
+from ._levels import check_level
+
 __all__ = [
     "coverage",
     "crps",
@@ -403,7 +405,7 @@ def winkler(
     Parameters
     ----------
     y_true, lower, upper : array-like of shape (n_steps,) or (n_steps, n_columns)
-    level : float in (0, 100)
+    level : float in [1, 100)
         Nominal coverage in per cent, as in ``predict(level=)``.
     multioutput : {"uniform_average", "raw_values"}, default="uniform_average"
 
@@ -421,7 +423,7 @@ def winkler(
     >>> winkler([0.0, 2.0], [-1.0, -1.0], [1.0, 1.0], level=50)
     4.0
     """
-    check_number("level", level, "winkler", low=0, high=100, closed="neither")
+    check_level(level, "winkler")
     a, low = _pair(y_true, lower, "lower")
     _, high = _pair(y_true, upper, "upper")
     outside = np.maximum(low - a, 0) + np.maximum(a - high, 0)

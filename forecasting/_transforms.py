@@ -8,6 +8,7 @@ which is what seasonal indices are attached to.
 
 from __future__ import annotations
 
+from abc import ABCMeta, abstractmethod
 from collections.abc import Sequence
 from typing import Any
 
@@ -27,7 +28,7 @@ __all__ = [
 ]
 
 
-class Transform(BaseEstimator):
+class Transform(BaseEstimator, metaclass=ABCMeta):
     """Abstract: one invertible step. Subclasses are final.
 
     `columns` is None (all) or a boolean mask of the columns the step acts on.
@@ -36,27 +37,27 @@ class Transform(BaseEstimator):
     n_lost_ = 0
     leverage_ = 0.0  # share that a row has in what is subtracted from it, for each column
 
+    @abstractmethod
     def fit(self, Y: np.ndarray, season_length: int) -> Transform:
         """Learn from the rows before the cutoff."""
-        raise NotImplementedError
 
+    @abstractmethod
     def forward(self, Y: np.ndarray, start: int) -> np.ndarray:
         """Transform rows; the result lacks the first `n_lost_` of them."""
-        raise NotImplementedError
 
+    @abstractmethod
     def invert(self, paths: np.ndarray, tail: np.ndarray, start: Any) -> np.ndarray:
         """Undo the step on paths (h, D, M) that follow `tail` (n_lost_, D, 1 or M).
 
         `start` is the position of their first row, one for all paths or one for each.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def one_step(self, Z: np.ndarray, Y: np.ndarray, start: int) -> np.ndarray:
         """Undo the step on predictions of single rows, each from the true rows before it.
 
         `Z` (n, D) predicts the transform of the last n rows of `Y` (n + n_lost_, D).
         """
-        raise NotImplementedError
 
     def _mask(self, n_columns):
         columns = getattr(self, "columns", None)

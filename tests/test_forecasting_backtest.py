@@ -8,10 +8,13 @@ import pandas as pd
 import pytest
 from numpy.testing import assert_allclose
 from sklearn.base import BaseEstimator
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from echocast.datasets import load_co2, load_el_nino, load_sunspots
 from echocast.forecasting import ESNForecaster, NaiveForecaster, backtest, mase
 from echocast.forecasting._windows import Window, plan_windows
+from echocast.reservoir import ESNRegressor
 
 DAYS = pd.date_range("2024-01-01", periods=100, freq="D", name="day")
 Y = pd.Series(np.random.RandomState(0).randn(100).cumsum(), index=DAYS, name="y")
@@ -163,8 +166,8 @@ def test_levels_and_own_metrics():
     assert result.summary()["mae"] == pytest.approx((frame["y"] - frame["forecast"]).abs().mean())
     with pytest.raises(ValueError, match="'metric' parameter of backtest"):
         backtest(NaiveForecaster(), Y, horizon=5, metrics="r2")
-    with pytest.raises(ValueError, match="'level'"):
-        backtest(NaiveForecaster(), Y, horizon=5, level=0)
+    with pytest.raises(ValueError, match=r"'level' parameter of backtest .* means 80 %"):
+        backtest(NaiveForecaster(), Y, horizon=5, level=[80, 0.95])
 
 
 def test_systems_arrays_and_periods():
@@ -223,6 +226,29 @@ class Mean(BaseEstimator):
 
     def predict(self, horizon, X=None):
         return np.full(len(horizon), self.mean_)
+
+
+@pytest.mark.parametrize(
+    ("other", "got"),
+    [
+        (ESNRegressor(), "ESNRegressor"),
+        (make_pipeline(StandardScaler(), ESNRegressor()), "Pipeline"),
+        (NaiveForecaster, "the class NaiveForecaster, not an instance"),
+        ("drift", "str"),
+    ],
+)
+def test_what_is_no_forecaster_is_refused(other, got):
+    with pytest.raises(TypeError, match=f"a forecaster such as ESNForecaster; got {got}\\."):
+        backtest(other, Y, horizon=5)
+
+
+def test_repr_is_one_short_line_of_mean_scores():
+    result = backtest(NaiveForecaster("drift"), Y, horizon=5, n_windows=2, level=80, metrics="mae")
+    means = result.summary()
+    assert repr(result) == (
+        f"BacktestResult(2 windows of 5 steps; means: mae {means['mae']:.3g}, "
+        f"coverage-80 {means['coverage-80']:.3g})"
+    )
 
 
 def test_any_forecaster_with_fit_and_predict_can_be_scored():

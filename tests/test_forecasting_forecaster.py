@@ -17,6 +17,7 @@ from echocast.exceptions import (
     ForecastDivergenceWarning,
 )
 from echocast.forecasting import ESNForecaster, NaiveForecaster, SeasonalDifference
+from echocast.forecasting._base import BaseForecaster
 
 T = np.arange(160)
 WAVE = np.sin(2 * np.pi * T / 12) * 5 + 0.05 * T
@@ -346,3 +347,10 @@ def test_a_score_scaled_by_nothing_is_nan_and_says_so():
         with pytest.warns(EchocastWarning, match="repeats exactly after one season"):
             assert np.isnan(model.score(np.ones(2), metric=metric))
     assert model.score(np.ones(2), metric="mae") == 1.0
+
+
+def test_the_base_class_is_abstract():
+    with pytest.raises(TypeError, match="abstract"):
+        BaseForecaster()
+    model = ESNForecaster(n_units=7, lags=3)
+    assert clone(model).get_params() == model.get_params()

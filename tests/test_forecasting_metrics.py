@@ -125,6 +125,7 @@ def test_valid_prediction_time():
         (lambda: nrmse([1.0, 1.0], [1.0, 2.0]), "not positive"),
         (lambda: pinball([1.0], [1.0], quantile=1), "'quantile' parameter"),
         (lambda: winkler([1.0], [1.0], [1.0], level=100), "'level' parameter"),
+        (lambda: winkler([1.0], [1.0], [1.0], level=0.8), "level=80 means 80 %"),
         (lambda: crps([1.0, 2.0], [[1.0]]), "`samples`"),
         (lambda: mae([1.0], [1.0], multioutput="all"), "'multioutput' parameter"),
     ],

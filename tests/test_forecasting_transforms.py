@@ -14,7 +14,7 @@ from echocast.forecasting._automatic import (
     seasonal_strength,
     unit_root_statistic,
 )
-from echocast.forecasting._transforms import Chain, resolve_transforms
+from echocast.forecasting._transforms import Chain, Transform, resolve_transforms
 
 MASKS = st.sampled_from([None, np.array([True, False]), np.array([False, True])])
 STEPS = st.lists(
@@ -177,6 +177,15 @@ def test_seasonal_strength_is_a_share_of_variance():
     mixed = seasonal_strength(pure * np.sqrt(2) + noise, 10)[0]
     assert 0.4 < mixed < 0.6
     assert seasonal_strength(noise, 10)[0] < 0.1
+
+
+def test_a_step_must_define_its_methods():
+    class Half(Transform):
+        def fit(self, Y, season_length):
+            return self
+
+    with pytest.raises(TypeError, match="abstract method"):
+        Half()
 
 
 def test_lags():
