@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import numbers
 import warnings
 from collections import Counter
@@ -17,6 +18,7 @@ __all__ = ["TimeAxis", "check_increasing", "read_axis", "read_horizon", "seasona
 # Steps of one season for each base frequency; the usual cycle of data recorded at that rate.
 _SEASONS = {"D": 7, "B": 5, "C": 5, "W": 52, "M": 12, "BM": 12, "Q": 4, "BQ": 4, "Y": 1}
 _DAY = 86_400_000_000_000
+_MOST_STEPS = 1_000_000  # of a horizon; more is a slip, and would ask for gigabytes
 
 
 @dataclass(frozen=True)
@@ -109,7 +111,7 @@ def read_axis(index: pd.Index, *, freq: Any = None, what: str = "y") -> TimeAxis
     Raises
     ------
     TypeError
-        If the labels are neither dates, periods nor integers.
+        If the labels are neither dates, periods nor integers, or `freq` is no frequency.
     ValueError
         If labels are missing, repeated, unordered or irregular, or `freq` does not fit them.
     """
@@ -121,6 +123,13 @@ def read_axis(index: pd.Index, *, freq: Any = None, what: str = "y") -> TimeAxis
             f"`{what}` index contains {len(missing)} {kind}, first at row {missing[0]}."
         )
     check_increasing(index, what)
+    if isinstance(index, (pd.DatetimeIndex, pd.PeriodIndex)) and not (
+        freq is None or isinstance(freq, (str, datetime.timedelta, pd.offsets.BaseOffset))
+    ):
+        raise TypeError(
+            f"`freq` must be a pandas frequency, such as 'D' or an offset, for dates in `{what}`. "
+            f"Got {freq!r} ({type(freq).__name__})."
+        )
     if isinstance(index, pd.DatetimeIndex):
         offset = _datetime_freq(index, freq, what)
         return TimeAxis("datetime", index[0], index[-1], offset, index.name, index.unit)
@@ -325,6 +334,7 @@ def read_horizon(horizon: Any, axis: TimeAxis) -> np.ndarray:
     if isinstance(horizon, numbers.Integral) and not isinstance(horizon, (bool, np.bool_)):
         if horizon < 1:
             _refuse_horizon(horizon)
+        _check_reach(horizon)
         return np.arange(1, int(horizon) + 1)
     if isinstance(horizon, (str, pd.Timestamp, pd.Period, np.datetime64)) or (
         hasattr(horizon, "isoformat")
@@ -333,11 +343,23 @@ def read_horizon(horizon: Any, axis: TimeAxis) -> np.ndarray:
     if isinstance(horizon, pd.Index):
         return _steps_at(horizon, axis)
     if isinstance(horizon, (list, tuple, np.ndarray, range)):
+        if isinstance(horizon, range) and horizon:
+            _check_reach(max(horizon[0], horizon[-1]))
         steps = np.asarray(horizon)
         is_steps = steps.ndim == 1 and len(steps) > 0 and steps.dtype.kind in "iu"
+        if is_steps:
+            _check_reach(steps.max())
         if is_steps and steps[0] >= 1 and (np.diff(steps.astype(int)) > 0).all():
             return steps.astype(int)
     _refuse_horizon(horizon)
+
+
+def _check_reach(n_steps) -> None:
+    """Refuse a horizon that no forecast can mean, before anything of its length is made."""
+    if n_steps > _MOST_STEPS:
+        raise ValueError(
+            f"`horizon` must be at most {_MOST_STEPS:,} steps after the cutoff. Got {n_steps:,.0f}."
+        )
 
 
 def _refuse_horizon(horizon) -> NoReturn:
@@ -360,11 +382,17 @@ def _steps_until(end, axis):
             label = label.tz_localize(axis.last.tz)
         elif label.tz is not None and axis.last.tz is None:
             raise TypeError(f"`horizon` is tz-aware ({label.tz}) and `y` is tz-naive.")
+    if axis.kind == "datetime" and label > axis.last:
+        # Steps of calendars differ in length, by less than four times; stamps of two
+        # resolutions cannot always be subtracted, their seconds can.
+        step = (axis.last + axis.freq - axis.last).total_seconds()
+        _check_reach((label.timestamp() - axis.last.timestamp()) / step / 4)
     n_steps = axis.steps_to(label)
     if n_steps < 1:
         raise ValueError(
             f"`horizon` must end after the cutoff {show(axis.last)}. Got {show(label)}."
         )
+    _check_reach(n_steps)
     return np.arange(1, n_steps + 1)
 
 

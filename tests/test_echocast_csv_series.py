@@ -195,6 +195,7 @@ BAD = [
     ("date,y\n2020-01-01,1\n", {}, "one row is too short"),
     (dated(5, value=lambda i: "abc" if i == 3 else "1"), {}, "'abc' in line 5.*not a finite num"),
     (dated(5, value=lambda i: "inf" if i == 3 else "1"), {"target": "y"}, "'inf' in line 5"),
+    (dated(5, value=lambda i: "-1e300" if i == 3 else "1"), {}, "'-1e300' in line 5.*too large"),
     (dated(5, value="NA"), {"target": "y"}, "holds no value at all"),
     (dated(5, value="x"), {}, "no column of numbers to forecast; columns are 'date', 'y'"),
     (dated(5, value="1,2", header=("date", "a,b")), {}, "several columns hold numbers"),

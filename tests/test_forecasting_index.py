@@ -230,6 +230,44 @@ def test_a_bad_horizon_is_refused(horizon):
         read_horizon(horizon, AXIS)
 
 
+@pytest.mark.parametrize(
+    "horizon",
+    [
+        1_000_001,
+        10**30,
+        np.uint64(2**63),
+        [1, 10**12],
+        np.array([1, 2**63], dtype=np.uint64),
+        range(1, 10**15),
+        range(10**15, 0, -1),
+    ],
+)
+def test_a_horizon_beyond_all_reason_is_refused_at_once(horizon):
+    with pytest.raises(ValueError, match="`horizon` must be at most 1,000,000 steps"):
+        read_horizon(horizon, AXIS)
+    assert read_horizon(range(999_999, 1_000_001), AXIS)[-1] == 1_000_000
+
+
+@pytest.mark.parametrize(
+    ("index", "end"),
+    [
+        (pd.date_range("2024", periods=9, freq="s", unit="us"), "9000-01-01"),
+        (pd.period_range("2024", periods=9, freq="s"), "9000-01-01"),
+        (pd.RangeIndex(9), pd.Index([10**15])),
+    ],
+)
+def test_an_end_beyond_all_reason_is_refused_at_once(index, end):
+    with pytest.raises(ValueError, match="`horizon` must be at most 1,000,000 steps"):
+        read_horizon(end, read_axis(index))
+
+
+@pytest.mark.parametrize("freq", [5, 5.0, b"D", ["D"]])
+def test_a_freq_of_another_type_is_refused_by_name(freq):
+    for index in (pd.date_range("2024", periods=5), pd.period_range("2024", periods=5, freq="D")):
+        with pytest.raises(TypeError, match="`freq` must be a pandas frequency, such as 'D'"):
+            NaiveForecaster(freq=freq).fit(pd.Series(np.arange(5.0), index=index))
+
+
 def test_horizons_that_lie_elsewhere_are_refused():
     with pytest.raises(ValueError, match="must end after the cutoff 2024-07-18"):
         read_horizon("2024-07-18", AXIS)

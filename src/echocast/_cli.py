@@ -210,7 +210,7 @@ def _add_model_arguments(command: argparse.ArgumentParser) -> None:
     group = command.add_argument_group("the forecast")
     group.add_argument(
         "--horizon",
-        type=_count(1),
+        type=_count(1, 1_000_000),
         metavar="H",
         help="number of steps (default: one season, or 10 without a season)",
     )
@@ -287,8 +287,10 @@ def _level(text: str) -> float:
         raise argparse.ArgumentTypeError(
             f"must be percentages, got {text!r} (FILE goes before --level)"
         ) from None
-    if not 0 < value < 100:
-        raise argparse.ArgumentTypeError(f"must lie between 0 and 100, got {text}")
+    if not 1 <= value < 100:
+        raise argparse.ArgumentTypeError(
+            f"must be at least 1 and below 100 (80 means 80 %), got {text}"
+        )
     return int(value) if value == int(value) else value
 
 

@@ -27,6 +27,7 @@ _TIME_NAMES = {"date", "dates", "datetime", "day", "ds", "hour", "index", "month
 _NUMBER = re.compile(r"[+-]?(\d+([.,]\d*)*|[.,]\d+)([eE][+-]?\d+)?")
 # Groups of digits end in three, with commas; groups of two before that are Indian usage.
 _GROUPED = re.compile(r"[+-]?\d{1,3}(,\d{2,3})*,\d{3}(\.\d*)?")
+_LARGEST = 1e150  # squares of larger numbers, or the sum of these, overflow
 _MISSING = {"", "-", ".", "?", "na", "n/a", "#n/a", "nan", "none", "null", "missing"}
 
 
@@ -232,6 +233,13 @@ def _to_numbers(part: TextTable, name: str, decimal: str | None, notes: list[str
         raise CsvError(
             f"column {name!r} holds {cells[row]!r} in line {part.lines[row]}, which is not a "
             f"finite number{mark}"
+        )
+    huge = np.abs(numbers) > _LARGEST
+    if huge.any():
+        row = int(np.argmax(huge))
+        raise CsvError(
+            f"column {name!r} holds {cells[row]!r} in line {part.lines[row]}, which is too large "
+            f"to compute with (above {_LARGEST:g}); correct it or choose another unit"
         )
     return numbers
 
