@@ -75,3 +75,33 @@ def test_unknown_name_is_an_attribute_error():
 
     with pytest.raises(AttributeError, match="no attribute 'reservoirs'"):
         _ = echocast.reservoirs
+
+
+@pytest.mark.parametrize(
+    ("name", "place"),
+    [
+        ("ESNForecaster", "forecasting"),
+        ("ESNRegressor", "reservoir"),
+        ("lorenz63", "datasets"),
+        ("EchocastWarning", "exceptions"),
+    ],
+)
+def test_front_door_says_where_a_name_is(name, place):
+    import echocast
+
+    hint = f"; {name} is in echocast.{place}$"
+    with pytest.raises(AttributeError, match=f"has no attribute '{name}'{hint}"):
+        getattr(echocast, name)
+    with pytest.raises(ImportError, match=f"cannot import name '{name}' from 'echocast'{hint}"):
+        exec(f"from echocast import {name}")
+    assert not hasattr(echocast, name)
+
+
+def test_private_names_are_looked_up_without_imports(tmp_path):
+    code = (
+        "import sys, echocast; print(hasattr(echocast, '__wrapped__'), "
+        "'echocast.reservoir' in sys.modules)"
+    )
+    done = run_python(code, tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == ["False", "False"]

@@ -10,6 +10,7 @@ The public names live in three sub-packages, imported on first use:
 ahead of the first fit.
 """
 
+import sys as _sys
 from importlib import import_module as _import_module
 from importlib.metadata import PackageNotFoundError as _PackageNotFoundError
 from importlib.metadata import version as _version
@@ -37,7 +38,19 @@ def __getattr__(name: str) -> _Any:
         from echocast.reservoir._warmup import warmup
 
         return warmup
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    hint = "" if name.startswith("_") else _where_it_lives(name)
+    # `from echocast import x` asks through importlib, which drops the text of an AttributeError.
+    if hint and _sys._getframe(1).f_code.co_name == "_handle_fromlist":
+        raise ImportError(f"cannot import name {name!r} from {__name__!r}{hint}", name=__name__)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}{hint}")
+
+
+def _where_it_lives(name: str) -> str:
+    """Name the sub-package that a public name should have been taken from, if there is one."""
+    for place in _SUBMODULES:
+        if name in _import_module(f"{__name__}.{place}").__all__:
+            return f"; {name} is in {__name__}.{place}"
+    return ""
 
 
 def __dir__() -> list[str]:
