@@ -29,7 +29,8 @@ def test_diverged_forecast_says_where_and_what_to_do():
     assert isinstance(error, RuntimeError)
     assert "step 812" in str(error)
     assert "3e+305" in str(error)
-    assert "`alpha`" in str(error)
+    assert "Raise `alpha` or train on more data;" in str(error)  # every model can
+    assert "for reservoirs also lower `spectral_radius`" in str(error)
 
 
 def test_diverged_forecast_survives_pickling():

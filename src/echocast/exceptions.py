@@ -51,8 +51,8 @@ class ForecastDivergedError(RuntimeError):
         self.last_finite = float(last_finite)
         super().__init__(
             f"Forecast became non-finite at step {self.step} (largest finite value before it "
-            f"{self.last_finite:.3g}). Increase `alpha`, lower `spectral_radius` or "
-            "train on more data."
+            f"{self.last_finite:.3g}). Raise `alpha` or train on more data; for reservoirs also "
+            "lower `spectral_radius` or `input_scaling`."
         )
 
     def __reduce__(self):
