@@ -1,6 +1,6 @@
 """What settings do for noisy data and for memory, and how the topologies compare.
 
-Run with ``python benchmarks/bench_settings.py`` (one to two minutes on one core). Inputs are
+Run with ``python benchmarks/bench_settings.py`` (two to three minutes on one core). Inputs are
 standardised by the training rows, `alpha` is "auto" unless said otherwise, and figures are medians
 over seeds.
 
@@ -9,6 +9,8 @@ over seeds.
   is warmed up on noisy rows and scored as in ``bench_chaos.py``.
 - NARMA-10: 3,000 rows to train on, 3,000 to test; the error is the root mean squared error divided
   by the standard deviation of the test target.
+- Lorenz-96 on 40 cells, local reservoirs: scaled by one mean and standard deviation for all cells
+  or by one for each column; valid times as above, of six starts after the training rows.
 """
 
 from __future__ import annotations
@@ -19,10 +21,10 @@ import warnings
 
 import numpy as np
 
-from echocast.datasets import lorenz63, narma
+from echocast.datasets import lorenz63, lorenz96, narma
 from echocast.exceptions import ForecastDivergedError, ForecastDivergenceWarning
 from echocast.forecasting import nrmse, valid_prediction_time
-from echocast.reservoir import ESNRegressor, topologies
+from echocast.reservoir import ESNRegressor, LocalESNRegressor, topologies
 
 DT, LYAPUNOV_TIME = 0.02, 1 / 0.9056
 CLEAN = {"spectral_radius": 0.56, "input_scaling": 0.37, "bias_scaling": 1.8}
@@ -129,6 +131,48 @@ def compare_topologies(n_seeds, n_units=300, n_train=5_000, n_starts=10):
         )
 
 
+def field_times(dt, seed, *, by_column=False, n_units=300, overlap, n_train=3_000, n_time=5):
+    """Valid times of a field, in Lyapunov times (exponent 1.7 per time unit), for six starts."""
+    n_free = int(n_time / dt)
+    u = lorenz96(n_train + 200 + 6 * n_free, dt=dt, random_state=0)
+    axis = 0 if by_column else None
+    u = (u - u[:n_train].mean(axis=axis)) / u[:n_train].std(axis=axis)
+    model = LocalESNRegressor(n_units, overlap=overlap, random_state=seed)
+    model.fit(u[: n_train - 1], u[1:n_train])
+    times = []
+    for a in np.linspace(n_train + 200, len(u) - n_free, 6).astype(int):
+        try:
+            forecast = model.generate(n_free, warmup=u[a - 100 : a])
+        except ForecastDivergedError:
+            times.append(0.0)
+            continue
+        truth = u[a : a + n_free]
+        times.append(valid_prediction_time(truth, forecast, dt=dt, lyapunov_time=1 / 1.7))
+    return times
+
+
+def fields(n_seeds):
+    print(f"\nLorenz-96, local reservoirs, valid time, {n_seeds} seeds")
+    print(
+        f"{'dt':>5s} {'overlap':>8s} {'scaled by':>10s} {'units':>6s} {'rows':>6s} {'median':>7s}"
+    )
+    for dt, overlap, by_column, n_units, n_train in (
+        (0.01, 2, False, 300, 3_000),
+        (0.01, 2, True, 300, 3_000),
+        (0.05, 2, False, 300, 3_000),
+        (0.05, 4, False, 300, 3_000),
+        (0.05, 6, False, 300, 3_000),
+        (0.05, 4, False, 600, 6_000),
+    ):
+        settings = {"by_column": by_column, "n_units": n_units, "n_train": n_train}
+        times = [field_times(dt, seed, overlap=overlap, **settings) for seed in range(n_seeds)]
+        print(
+            f"{dt:5g} {overlap:8d} {'columns' if by_column else 'field':>10s} {n_units:6d} "
+            f"{n_train:6d} {np.median(times):7.1f}",
+            flush=True,
+        )
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, default=3)
@@ -137,6 +181,7 @@ def main():
     noisy(args.seeds)
     memory(args.seeds)
     compare_topologies(args.seeds)
+    fields(args.seeds)
 
 
 if __name__ == "__main__":

@@ -131,6 +131,8 @@ class LocalReservoirs:
 class _PatchRows(FeatureRows):
     """The rows of all patches below each other, for the one readout that they share."""
 
+    machine: LocalReservoirs
+
     @property
     def n_targets(self) -> int:
         return self.machine.group_size
@@ -145,6 +147,8 @@ class _PatchRows(FeatureRows):
 
 class _FieldRows(FeatureRows):
     """All patches side by side, for targets that are not the cells themselves."""
+
+    machine: LocalReservoirs
 
     @property
     def n_features(self) -> int:
@@ -186,8 +190,9 @@ class LocalESNRegressor(SequenceRegressor):
 
     With ``shared=True`` all patches also share one readout, trained on all of them at once:
     for a system with the same law everywhere that multiplies the training data by the number
-    of patches. `y[t]` is what `X[t]` should give, as in `ESNRegressor`; the defaults expect
-    cells scaled to zero mean and unit variance.
+    of patches. Scale such a field with one mean and one standard deviation over all cells
+    (column by column, as `StandardScaler` does, each cell gets a law of its own and the shared
+    readout fails). `y[t]` is what `X[t]` should give, as in `ESNRegressor`.
 
     Parameters
     ----------
@@ -197,7 +202,7 @@ class LocalESNRegressor(SequenceRegressor):
         Cells that a reservoir predicts; must divide the number of columns of X.
     overlap : int, default=2
         Further cells that it sees on each side: at least as many as influence a cell within
-        one step.
+        one step, so more for a longer time between rows (Lorenz-96: 2 for 0.01, 4 for 0.05).
     boundary : {"periodic", "open"}, default="periodic"
         What follows the last column: the first one again, or nothing (zeros).
     shared : bool, default=True
