@@ -7,7 +7,7 @@ import functools
 import warnings
 from abc import ABCMeta, abstractmethod
 from collections.abc import Callable
-from typing import Any, Self
+from typing import Any, Self, TypeVar, cast
 
 import numpy as np
 import pandas as pd
@@ -25,9 +25,11 @@ from ._metrics import resolve_metric
 
 __all__ = ["BaseForecaster", "transaction"]
 
+_Method = TypeVar("_Method", bound=Callable[..., Any])
 
-def transaction(method: Callable) -> Callable:
-    """Work on a shadow copy and publish it in one assignment.
+
+def transaction(method: _Method) -> _Method:
+    """Work on a shadow copy, publish it in one assignment and return the estimator.
 
     An error or Ctrl-C leaves the former fitted state as it was.
     """
@@ -39,7 +41,7 @@ def transaction(method: Callable) -> Callable:
         self.__dict__ = shadow.__dict__
         return self
 
-    return wrapped
+    return cast(_Method, wrapped)
 
 
 class BaseForecaster(BaseEstimator, metaclass=ABCMeta):
@@ -53,7 +55,7 @@ class BaseForecaster(BaseEstimator, metaclass=ABCMeta):
     # ------------------------------------------------------------------ fitting
 
     @transaction
-    def fit(self, y: Any, X: Any = None):
+    def fit(self, y: Any, X: Any = None) -> Self:
         """Learn from a series or system and what is known of its surroundings.
 
         Parameters
@@ -96,6 +98,7 @@ class BaseForecaster(BaseEstimator, metaclass=ABCMeta):
         self._learn(target.values, exog)
         self._fit_last_row = target.values[-1].copy()
         self.n_steps_seen_ = len(target)
+        return self
 
     @property
     def cutoff_(self) -> Any:

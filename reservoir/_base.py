@@ -6,7 +6,7 @@ import copy
 import functools
 import math
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import numpy as np
 from joblib import Parallel, delayed, effective_n_jobs
@@ -20,16 +20,18 @@ from ._sequences import SequenceLayout, read_rows
 
 __all__ = ["BaseReservoir", "harvest", "resolve_washout", "transactional", "visit"]
 
+_Method = TypeVar("_Method", bound=Callable[..., Any])
 
-def transactional(*, keep_fitted: bool) -> Callable:
-    """Make a fitting method all-or-nothing.
+
+def transactional(*, keep_fitted: bool) -> Callable[[_Method], _Method]:
+    """Make a fitting method all-or-nothing, and let it return the estimator.
 
     The method works on a shadow copy of the estimator; its attributes replace the old ones in
     one assignment at the very end, so an error or Ctrl-C leaves the former model as it was.
     With `keep_fitted` false the shadow starts without anything learnt before.
     """
 
-    def decorate(method):
+    def decorate(method: _Method) -> _Method:
         @functools.wraps(method)
         def wrapped(self, *args, **kwargs):
             shadow = copy.copy(self)
@@ -40,7 +42,7 @@ def transactional(*, keep_fitted: bool) -> Callable:
             self.__dict__ = shadow.__dict__
             return self
 
-        return wrapped
+        return cast(_Method, wrapped)
 
     return decorate
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -207,7 +207,7 @@ class ESNClassifier(
         self.input_weights = input_weights
 
     @transactional(keep_fitted=False)
-    def fit(self, X: Any, y: Any, *, groups: Any = None):
+    def fit(self, X: Any, y: Any, *, groups: Any = None) -> Self:
         """Draw the reservoir, turn the sequences into features and fit the readout.
 
         Parameters
@@ -259,6 +259,7 @@ class ESNClassifier(
             for pass_ in _passes(sequences, self.bidirectional)
         ]
         self._fit_readout(self._encode(sequences), y, labels)
+        return self
 
     def _check_params(self):
         owner = type(self).__name__

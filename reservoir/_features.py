@@ -19,10 +19,18 @@ class Machine(Protocol):
     The state is all that a machine remembers of earlier rows, an array of `state_shape`.
     """
 
-    dtype: np.dtype
-    state_shape: tuple[int, ...]
-    n_features: int
-    n_states: int  # leading columns of the features that `transform` returns
+    @property
+    def dtype(self) -> np.dtype: ...
+
+    @property
+    def state_shape(self) -> tuple[int, ...]: ...
+
+    @property
+    def n_features(self) -> int: ...
+
+    @property
+    def n_states(self) -> int:
+        """Leading columns of the features that `transform` returns."""
 
     def start(self, rows: np.ndarray, layout: SequenceLayout) -> np.ndarray:
         """States (n_sequences, *state_shape) before the first row of each sequence."""

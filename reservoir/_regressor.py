@@ -87,6 +87,7 @@ class SequenceRegressor(
         rows = self._training_rows(data, washouts, states)
         self._publish(self._solve(rows))
         self._remember_all(data, rows.final_states(), np.zeros_like(washouts))
+        return self
 
     @transactional(keep_fitted=True)
     def partial_fit(self, X: Any, y: Any, *, sample_weight: Any = None, groups: Any = None) -> Self:
@@ -119,6 +120,7 @@ class SequenceRegressor(
             self._publish(self._solve_factor(factor))
         left = np.maximum(washouts - np.diff(data.layout.indptr), 0)
         self._remember_all(data, rows.final_states(), left)
+        return self
 
     def _prepare(self, X, y, sample_weight, groups, *, first, stream=False):
         """Check parameters and data; build the machine if this is the first time."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
@@ -89,7 +89,7 @@ class SequenceScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         self.with_std = with_std
 
     @transactional(keep_fitted=False)
-    def fit(self, X: Any, y: Any = None):
+    def fit(self, X: Any, y: Any = None) -> Self:
         """Learn means and standard deviations.
 
         Parameters
@@ -113,6 +113,7 @@ class SequenceScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         # Below this the deviations are rounding errors of the mean of a constant.
         constant = self.scale_ <= 10 * len(rows) * np.finfo(np.float64).eps * np.abs(self.mean_)
         self.scale_[constant] = 1.0
+        return self
 
     def fit_transform(self, X: Any, y: Any = None) -> Any:
         """Fit, and scale the sequences of X.

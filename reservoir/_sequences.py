@@ -314,7 +314,8 @@ def _refuse_groups(groups, form):
 
 def refuse_reordered(X: Any, y: Any) -> None:
     """Refuse a y whose index has the labels of X in another order: rows pair by position."""
-    index, other = getattr(X, "index", None), getattr(y, "index", None)
+    index: Any = getattr(X, "index", None)
+    other: Any = getattr(y, "index", None)
     if not (hasattr(index, "equals") and hasattr(other, "equals")) or len(index) != len(other):
         return
     if index.equals(other) or not index.is_unique or not other.isin(index).all():

@@ -242,7 +242,8 @@ def leave_one_out_errors(
     True
     """
     y = np.asarray(y, dtype=np.float64).reshape(len(X), -1)
-    total, n_rows = 0.0, 0
+    machine = esn._fit_reservoir
+    total, n_rows = np.zeros(machine.n_features, dtype=machine.dtype), 0
     for _, features in _feature_chunks(esn, X, washout):
         total, n_rows = total + features.sum(axis=0), n_rows + len(features)
     centre = total / n_rows if esn.fit_intercept else np.zeros_like(total)

@@ -21,22 +21,32 @@ def make_advance(res: Reservoir, n_copies: int | None = None) -> Callable:
     Ctrl-C; buffers are made once, so that a single step costs little more than its kernel.
     """
     if res.function is not None:
-        leak = res.leak if n_copies is None else res.leak[:, None]
+        return _custom(res, res.leak if n_copies is None else res.leak[:, None])
+    return _single(res) if n_copies is None else _side_by_side(res, n_copies)
 
-        def advance(x, block):
-            drive_custom(res.plan, res.function, leak, x, block)
 
-        return advance
+def _custom(res: Reservoir, leak: np.ndarray) -> Callable:
+    def advance(x, block):
+        drive_custom(res.plan, res.function, leak, x, block)
+
+    return advance
+
+
+def _single(res: Reservoir) -> Callable:
+    from ._kernels import drive
+
     work = scratch(res)
-    if n_copies is None:
-        from ._kernels import drive
 
-        def advance(x, block):
-            drive(res.plan.arrays, res.code, res.leak, x, block, work)
+    def advance(x, block):
+        drive(res.plan.arrays, res.code, res.leak, x, block, work)
 
-        return advance
+    return advance
+
+
+def _side_by_side(res: Reservoir, n_copies: int) -> Callable:
     from ._kernels_batch import drive_batch
 
+    work = scratch(res)
     spare = np.empty((res.n_units, n_copies), dtype=res.dtype)
     weights = res.plan.rowwise
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -124,7 +124,7 @@ class ReservoirTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Ba
         self.n_jobs = n_jobs
         self.input_weights = input_weights
 
-    def fit(self, X: Any, y: Any = None, *, groups: Any = None):
+    def fit(self, X: Any, y: Any = None, *, groups: Any = None) -> Self:
         """Draw the reservoir and run it over X to learn the state that X ends in.
 
         Parameters

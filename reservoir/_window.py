@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from sklearn.base import MultiOutputMixin, RegressorMixin
@@ -161,7 +161,7 @@ class WindowESNRegressor(MultiOutputMixin, RegressorMixin, BaseReservoir):
         self.input_weights = input_weights
 
     @transactional(keep_fitted=False)
-    def fit(self, X: Any, y: Any, sample_weight: Any = None):
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Draw the reservoir, run it over every row and solve for the readout.
 
         Parameters
@@ -214,6 +214,7 @@ class WindowESNRegressor(MultiOutputMixin, RegressorMixin, BaseReservoir):
         self.intercept_ = result.intercept.astype(dtype, copy=False)
         self.alpha_, self.solver_ = result.alpha, result.solver_used
         self.alphas_, self.loo_errors_ = result.alphas, result.loo_errors
+        return self
 
     def predict(self, X: Any) -> np.ndarray:
         """Output for each row of X.

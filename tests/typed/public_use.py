@@ -4,6 +4,8 @@ It calls the public interface as the documentation does. An untyped function, a 
 exported or a wrong annotation is an error here.
 """
 
+from typing import assert_type
+
 import numpy as np
 import pandas as pd
 
@@ -17,8 +19,8 @@ from echocast.reservoir import ESNRegressor, ReservoirTransformer, spectral_radi
 def learn_a_system() -> np.ndarray:
     u = np.asarray(lorenz63(2000, dt=0.02, random_state=0))
     esn = ESNRegressor(n_units=100, alpha="auto", random_state=0)
-    esn.fit(u[:-1], u[1:])
-    esn.partial_fit(u[:-1], u[1:])
+    assert_type(esn.fit(u[:-1], u[1:]), ESNRegressor)
+    assert_type(esn.partial_fit(u[:-1], u[1:]), ESNRegressor)
     score: float = esn.score(u[:-1], u[1:])
     states = ReservoirTransformer(n_units=10, random_state=0).fit_transform(u)
     print(score, states.shape, topologies(), spectral_radius(np.eye(3)))
@@ -28,7 +30,7 @@ def learn_a_system() -> np.ndarray:
 def forecast_a_series() -> pd.DataFrame:
     y: pd.Series = load_sunspots()
     model = ESNForecaster(200, random_state=0)
-    model.fit(y)
+    assert_type(model.fit(y).update(y), ESNForecaster)
     result: BacktestResult = backtest(NaiveForecaster("drift"), y, horizon=11, n_windows=3)
     print(result.summary()["mase"], mase, load_co2, mackey_glass, echocast.__version__)
     return pd.DataFrame(model.predict(11, level=[80, 95]))
