@@ -112,6 +112,48 @@ def test_options_of_the_file_reach_the_reader(run, write, folder):
     assert frame.loc[0, ["Tag", "forecast"]].tolist() == ["2020-03-01", 59.25]
 
 
+def test_the_example_of_the_help_works(run, write, folder):
+    text = dated(40, shape="%d.%m.%Y", separator=";", value="{i},250", header=("Monat", "Umsatz"))
+    options = ["--sep", ";", "--decimal", ",", "--date-format", "%d.%m.%Y", "--missing", "ffill"]
+    code, _, err = run("forecast", write(text, "export.csv"), *options, "--model", "naive")
+    assert code == 0, err
+    assert list(pd.read_csv(folder / "export-forecast.csv"))[:2] == ["Monat", "forecast"]
+
+
+def test_ten_digits_are_written(run, write, folder):
+    path = write("y\n" + "".join(f"{1 / (i + 3)}\n" for i in range(40)))
+    assert run("forecast", path, "--model", "naive", "--origins", 0, "--horizon", 1)[0] == 0
+    assert (folder / "sales-forecast.csv").read_text().splitlines()[1].split(",")[
+        1
+    ] == "0.02380952381"
+
+
+def test_a_short_series_does_not_stop_the_others(run, write, folder):
+    rows = [f"a,{i},{wave(i)}" for i in range(40)] + [f"b,{i},1" for i in range(8)] + ["c,0,1"]
+    path = write("\n".join(["shop,day,n", *rows]))
+    common = ["--id", "shop", "--horizon", 2, "--origins", 0]
+    code, _, err = run("forecast", path, *common)
+    assert code == 0, err
+    assert "note: series 'b' is left out: it has 8 rows, but esn needs at least 20" in err
+    assert "note: series 'c' is left out: it has one row" in err
+    assert pd.read_csv(folder / "sales-forecast.csv")["shop"].tolist() == ["a", "a"]
+    assert run("forecast", path, *common, "--model", "drift")[0] == 0
+    assert set(pd.read_csv(folder / "sales-forecast.csv")["shop"]) == {"a", "b"}
+
+
+def test_too_long_a_season_is_named(run, write):
+    path = write(dated(60, value=wave))
+    code, out, err = run("forecast", path, "--season", 50, "--horizon", 5, "--model", "naive")
+    assert code == 0, err
+    assert "no backtest: the series is too short for a backtest (season 50 and horizon 5" in out
+    assert "need 105 rows, not 60" in out
+    code, _, err = run("backtest", path, "--season", 50, "--horizon", 5, "--model", "naive")
+    assert code == 2
+    assert "season 50" in err
+    path = write(dated(105, value=wave))
+    assert "over 1 origins" in run("backtest", path, "--season", 50, "--horizon", 5)[1]
+
+
 def test_levels_outputs_and_print_only(run, write, folder):
     path = write(dated(60, value=wave))
     common = ["--model", "naive", "--horizon", 2, "--origins", 0]
@@ -251,7 +293,10 @@ BAD_FILES = [
     (dated(50, value=lambda i: "" if i == 7 else "1"), [], "1 missing value, first at 2020-01-08"),
     (dated(50).replace("2020-01-09", "2020-02-31"), [], "'2020-02-31' in line 10"),
     (dated(50).replace("2020-01-09", "2020-01-08"), [], "2020-01-08 twice, in lines 9 and 10"),
-    (dated(5), [], "has 5 rows, but esn needs at least"),
+    (dated(5), [], "sales.csv: the series has 5 rows, but esn needs at least 20; pass --model dri"),
+    (dated(3), [], "needs at least 20; pass --model naive"),
+    (dated(2), [], "needs at least 20; add rows"),
+    (dated(50), ["--output", "o.xlsx"], "--output o.xlsx: only CSV is written; use o.csv"),
     (dated(5), ["--model", "seasonal"], "has 5 rows, but seasonal naive needs at least 8"),
     (dated(50), ["--target", "z"], "no column 'z'"),
     (dated(50), ["--id", "shop"], "no column 'shop' for --id"),
@@ -288,7 +333,13 @@ BAD_ARGUMENTS = [
     (["forecast", "--seed", "-1"], "at least 0, at most 4294967295"),
     (["forecast", "--model", "arima"], "invalid choice: 'arima'"),
     (["forecast", "--example", "co2"], "co2 has missing values; pass --missing ffill"),
-    (["forecast", "--unknown"], "unrecognized arguments: --unknown"),
+    (["forecast", "--xyz"], "unrecognized arguments: --xyz (see echocast forecast --help)"),
+    (
+        ["forecast", "f.csv", "--seasons", "4"],
+        "--seasons 4; did you mean --season? (see echocast f",
+    ),
+    (["backtest", "--horizn=4"], "--horizn=4; did you mean --horizon? (see echocast backtest --h"),
+    (["forecast", "a.csv", "b.csv"], "unrecognized arguments: b.csv (see echocast forecast --help"),
     (["backtest", "--origins", "0"], "leaves nothing to score"),
 ]
 
@@ -368,8 +419,23 @@ def test_show_versions(run):
         assert f"\n{name} " in f"\n{out}"
 
 
-def test_module_and_reader_that_leaves(folder):
-    command = f"{sys.executable} -m echocast --help | true; exit ${{PIPESTATUS[0]}}"
+@pytest.mark.parametrize("arguments", ["--help", "forecast --help", "show-versions"])
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_module_and_reader_that_leaves(folder, arguments, unbuffered, monkeypatch):
+    monkeypatch.setenv("PYTHONUNBUFFERED", unbuffered)
+    # The reader has left before anything is written, however fast we are.
+    command = f"{{ sleep 0.05; {sys.executable} -m echocast {arguments}; echo $? >&2; }} | true"
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
-    assert done.stderr == ""
-    assert done.returncode in (0, 1)
+    # Without a buffer, argparse itself passes over the failure of --help.
+    assert done.stderr in (("0\n", "1\n") if unbuffered else ("1\n",))
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no device that is always full")
+def test_output_that_cannot_be_written(folder, monkeypatch):
+    monkeypatch.setenv("PYTHONUNBUFFERED", "")
+    command = [sys.executable, "-m", "echocast", "--help"]
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr.startswith("echocast: error: the output cannot be written (No space")
+    assert done.stderr.count("\n") == 1

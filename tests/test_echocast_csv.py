@@ -36,6 +36,27 @@ def test_separator_can_be_given(write):
         read_text_table(write("a,b\n1,2\n"), separator="--")
 
 
+@pytest.mark.parametrize("separator", ["\t", "\\t", "tab"])
+def test_a_tab_can_be_typed(write, separator):
+    table = read_text_table(write("a,1\tb\n1\t2\n"), separator=separator)
+    assert table.columns == {"a,1": ["1"], "b": ["2"]}
+
+
+@pytest.mark.parametrize("separator", ['"', "\n"])
+def test_what_ends_cells_or_rows_is_no_separator(write, separator):
+    with pytest.raises(CsvError, match="the separator must be one character"):
+        read_text_table(write("a,b\n1,2\n"), separator=separator)
+
+
+def test_spreadsheets_are_refused_by_name(tmp_path):
+    path = tmp_path / "sales.xlsx"
+    with pytest.raises(CsvError, match="no such file"):
+        read_text_table(path)
+    path.write_text("a,b\n1,2\n")
+    with pytest.raises(CsvError, match=r"sales.xlsx: a spreadsheet, .* save the sheet as CSV"):
+        read_text_table(path)
+
+
 @pytest.mark.parametrize(
     ("raw", "encoding"),
     [

@@ -158,6 +158,93 @@ def test_day_and_month_are_told_apart_by_spacing_or_asked_for(read):
     assert only(read(short, date_format="%d/%m/%Y")).index.freqstr == "MS"
 
 
+GERMAN = dated(
+    96, freq="MS", start="2017-01-01", shape="%d.%m.%Y", separator=";", value="21{i},00",
+    header=("Monat", "Umsatz"),
+)  # fmt: skip
+
+
+def test_dates_with_points_are_no_numbers(read):
+    file = read(GERMAN)
+    assert (file.time, file.target) == ("Monat", "Umsatz")
+    assert only(file).index.equals(pd.date_range("2017-01-01", periods=96, freq="MS"))
+    assert "dates in 'Monat' were read as %d.%m.%Y" in file.notes
+    assert read(GERMAN.replace("Monat", "Spalte"), target="Umsatz").time == "Spalte"
+    year = "\n".join(GERMAN.splitlines()[:13])  # January to December
+    assert only(read(year)).index.freqstr == "MS"
+    short = dated(30, shape="%d.%m.%y", header=("k", "y"))
+    assert only(read(short)).index.freqstr == "D"
+    assert (
+        only(read(dated(30, freq="MS", shape="%m.%Y", header=("Monat", "y")))).index.year[0] == 2020
+    )
+
+
+def test_a_date_format_selects_the_column_of_dates(read):
+    options = {"separator": ";", "decimal": ",", "date_format": "%d.%m.%Y"}
+    file = read(GERMAN, **options)
+    assert (file.time, only(file).iloc[-1]) == ("Monat", 2195.0)
+    text = "k;a;y\n" + "".join(f"0{i}/2020;{i};{i + 1}\n" for i in range(1, 9))
+    assert read(text, date_format="%m/%Y", target="y").time == "k"
+    years = "".join(f"{year},{year - 500}\n" for year in range(1990, 2010))
+    assert read("jahr,n\n" + years, date_format="%Y").time == "jahr"
+    with pytest.raises(CsvError, match=r"several columns may hold the time \('a', 'b'\)"):
+        read("a,b,y\n" + years.replace("\n", ",1\n"), date_format="%Y", target="y")
+    with pytest.raises(CsvError, match="no column holds dates of --date-format %d/%m/%Y; columns"):
+        read(GERMAN, date_format="%d/%m/%Y")
+
+
+def test_a_file_without_times_says_so_if_it_has_other_columns(read):
+    assert read("y\n1\n2\n").notes == []
+    file = read("a,b\n1,2\n3,4\n", target="b")
+    assert file.time is None
+    assert file.notes[0].startswith("no column of times was found, so the rows are numbered")
+
+
+@pytest.mark.parametrize(
+    ("cells", "values", "note"),
+    [
+        (["213.000,00", "5,5"], [213000.0, 5.5], "commas in 'y' were read as decimal points"),
+        (["213,000.50", "5.5"], [213000.5, 5.5], "commas in 'y' were read as marks between thou"),
+        (["1.234.567", "1.234"], [1234567.0, 1234.0], "points in 'y' were read as marks between"),
+        (["1,234,567", "1,234"], [1234567.0, 1234.0], "commas in 'y' were read as marks between"),
+    ],
+)
+def test_both_marks_or_one_of_them_twice_tell_which_is_which(read, cells, values, note):
+    file = read("t;y\n" + "".join(f"{i};{cell}\n" for i, cell in enumerate(cells)))
+    assert only(file).tolist() == values
+    assert any(n.startswith(note) for n in file.notes)
+    with pytest.raises(CsvError, match="may mark decimals or thousands"):
+        read("t;y\n0;1.234,5\n1;1,234.5\n")
+
+
+def test_rows_without_a_value_at_the_end_are_never_observations(read):
+    text = dated(10, value=lambda i: "" if i in (3, 8, 9) else f"{i}")
+    end = text.replace(",\n", ",3\n", 1)
+    with pytest.raises(CsvError, match="the last 2 rows have no value in column 'y': remove them"):
+        read(end)
+    one = end.replace("2020-01-09,", "2020-01-09,8")
+    with pytest.raises(CsvError, match="the last row has no value in column 'y': remove it, or"):
+        read(one)
+    with pytest.raises(CsvError, match="3 missing values, first at 2020-01-04"):
+        read(text)
+    file = read(text, missing="ffill")
+    assert only(file).tolist() == [0, 1, 2, 2, 4, 5, 6, 7]
+    assert only(file).index.freqstr == "D"
+    assert file.notes == [
+        "the last 2 rows have no value and were left out",
+        "missing values were filled with the value before (1 of them)",
+    ]
+    assert len(only(read("t,y\n0,1\n1,2\n2,NA\n", missing="ffill"))) == 2
+
+
+def test_series_of_one_row_are_left_out(read):
+    file = read("k,t,y\na,0,1\na,1,2\nb,0,1\n", id_col="k")
+    assert list(file.series) == ["a"]
+    assert file.notes == ["series 'b' is left out: it has one row"]
+    with pytest.raises(CsvError, match="series 'a': one row is too short"):
+        read("k,t,y\na,0,1\nb,0,1\n", id_col="k")
+
+
 @pytest.mark.parametrize("empty", ["", "NA", "NaN", "null", "#N/A"])
 def test_missing_values_are_refused_or_filled_from_the_past(read, empty):
     text = dated(10, value=lambda i: empty if i in (3, 4) else f"{i}")

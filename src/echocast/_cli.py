@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import difflib
 import os
+import re
 import sys
 import traceback
 from collections.abc import Sequence
-from typing import NoReturn
+from typing import NoReturn, TextIO
 
 __all__ = ["UsageError", "main"]
 
@@ -96,19 +99,40 @@ def main(argv: Sequence[str] | None = None) -> int:
     2
     """
     try:
-        arguments = _parser().parse_args(argv)
+        code = _run(argv)
+    except BrokenPipeError:  # the reader of our output has left
+        code = 1
+    streams = (sys.stdout, sys.stderr)
+    return max([code, *(_finish(stream) for stream in streams if stream is not None)])
+
+
+def _finish(stream: TextIO) -> int:
+    """Flush a stream before Python does so at exit, where it complains if nobody reads it."""
+    try:
+        stream.flush()
+    except OSError as error:
+        with contextlib.suppress(OSError, ValueError):  # ValueError: no file is below the stream
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, stream.fileno())
+            os.close(nowhere)
+        if not isinstance(error, BrokenPipeError) and stream is not sys.stderr:
+            _say(f"error: the output cannot be written ({error.strerror})")
+        return 1
+    return 0
+
+
+def _run(argv: Sequence[str] | None) -> int:
+    try:
+        arguments = _parse(argv)
     except SystemExit as stop:
         return int(stop.code or 0)
     try:
         arguments.run(arguments)
-        sys.stdout.flush()
     except KeyboardInterrupt:
         _say("interrupted")
         return 130
     except BrokenPipeError:
-        # The reader of our output has left; nothing more can be printed, not even at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
+        raise
     except Exception as error:
         if arguments.traceback:
             traceback.print_exc()
@@ -128,6 +152,25 @@ def _report(error: Exception) -> int:
 
 def _say(text: str) -> None:
     print(f"echocast: {text}", file=sys.stderr, flush=True)
+
+
+def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
+    """Parse arguments; those that nobody knows are refused by the command they were given to."""
+    arguments, unknown = _parser().parse_known_args(argv)
+    if unknown:
+        _refuse_unknown(arguments.parser, unknown)
+    return arguments
+
+
+def _refuse_unknown(command: argparse.ArgumentParser, unknown: list[str]) -> None:
+    message = f"unrecognized arguments: {' '.join(unknown)}"
+    options = re.findall(r"--[a-z-]+", command.format_usage())
+    for word in unknown:
+        near = difflib.get_close_matches(word.split("=")[0], options, n=1)
+        if word.startswith("--") and near:
+            message += f"; did you mean {near[0]}?"
+            break
+    command.error(message)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -155,7 +198,7 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument(
             "--traceback", action="store_true", help="show where in the code an error arose"
         )
-        command.set_defaults(run=run)
+        command.set_defaults(run=run, parser=command)
         return command
 
     command = add_command(
@@ -190,7 +233,9 @@ def _add_series_arguments(command: argparse.ArgumentParser) -> None:
         "--freq", metavar="FREQ", help="pandas frequency, such as h, D, W or MS (default: inferred)"
     )
     group.add_argument("--date-format", metavar="FORMAT", help="such as %%d.%%m.%%Y")
-    group.add_argument("--sep", metavar="CHAR", help="separator (default: found out)")
+    group.add_argument(
+        "--sep", metavar="CHAR", help=r"separator, \t for a tab (default: found out)"
+    )
     group.add_argument(
         "--decimal",
         choices=(".", ","),

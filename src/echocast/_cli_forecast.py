@@ -95,7 +95,7 @@ def run_backtest(arguments: argparse.Namespace) -> None:
     _introduce(task)
     frames = _print_backtest(task)
     if not frames:
-        raise UsageError("the series is too short for a backtest; lower --horizon or --season")
+        raise UsageError(f"{_too_short_for_backtest(task)}; lower --horizon or --season")
     if output is not None:
         write_csv(pd.concat(frames, ignore_index=True), output)
         print(f"\nwrote {output}")
@@ -129,8 +129,7 @@ def _read_task(arguments: argparse.Namespace) -> _Task:
         id_col, time_name = file.id_col, file.time or "step"
     season = arguments.season or _default_season(name, source, found)
     horizon = arguments.horizon or (season if season > 1 else 10)
-    for key, y in found.items():
-        _check_length(y, key, arguments.model, season)
+    found, short = _long_enough(found, arguments.model, season, arguments.file or name)
     return _Task(
         name=name,
         source=source,
@@ -144,7 +143,7 @@ def _read_task(arguments: argparse.Namespace) -> _Task:
         origins=arguments.origins,
         seed=arguments.seed,
         progress=arguments.progress or sys.stderr.isatty(),
-        notes=notes,
+        notes=notes + short,
     )
 
 
@@ -165,11 +164,25 @@ def _default_season(name: str, source: Path | None, series: dict) -> int:
     return seasonal_period(read_axis(first.index))
 
 
-def _check_length(y: pd.Series, key: str | None, model: str, season: int) -> None:
+def _long_enough(
+    series: dict[str | None, pd.Series], model: str, season: int, source: str
+) -> tuple[dict[str | None, pd.Series], list[str]]:
+    """Return the series that the model can be fitted to, and a note on each of the others."""
     least = max(_LEAST_ROWS[model], season + 1 if model == "seasonal" else 0)
-    if len(y) < least:
-        who = "the series" if key is None else f"series {key!r}"
-        raise UsageError(f"{who} has {len(y)} rows, but {_shown(model)} needs at least {least}")
+    kept = {key: y for key, y in series.items() if len(y) >= least}
+    rule = f"{_shown(model)} needs at least {least}"
+    longest = max(map(len, series.values()))
+    if not kept:
+        simple = next((name for name in ("drift", "naive") if longest >= _LEAST_ROWS[name]), None)
+        remedy = f"pass --model {simple}" if simple else "add rows"
+        who = "the series has" if len(series) == 1 else "the longest series has"
+        raise UsageError(f"{source}: {who} {longest} rows, but {rule}; {remedy}")
+    notes = [
+        f"series {key!r} is left out: it has {len(y)} rows, but {rule}"
+        for key, y in series.items()
+        if key not in kept
+    ]
+    return kept, notes
 
 
 def _check_names(task: _Task, columns: list[str]) -> None:
@@ -243,7 +256,7 @@ def _print_backtest(task: _Task) -> list[pd.DataFrame]:
     plans = {key: _plan_origins(task, len(y)) for key, y in task.series.items()}
     origins = [plan["n_windows"] for plan in plans.values() if plan]
     if not origins:
-        print("\nno backtest: the series is too short for one")
+        print(f"\nno backtest: {_too_short_for_backtest(task)}")
         return []
     rivals = ["seasonal" if task.season > 1 else "naive", "drift"]
     rows, frames = [], []
@@ -259,9 +272,23 @@ def _print_backtest(task: _Task) -> list[pd.DataFrame]:
     return frames
 
 
+def _least_training(task: _Task) -> int:
+    return max(2 * task.season, _LEAST_ROWS[task.model])
+
+
+def _too_short_for_backtest(task: _Task) -> str:
+    longest = max(map(len, task.series.values()))
+    least = max(_least_training(task) + task.horizon, 2 * task.horizon - 1)
+    season = f"season {task.season} and " if task.season > 1 else ""
+    return (
+        f"the series is too short for a backtest ({season}horizon {task.horizon} need {least} "
+        f"rows, not {longest})"
+    )
+
+
 def _plan_origins(task: _Task, n_rows: int) -> dict[str, int] | None:
     """Spread the origins over the second half of a series, closer together if it is short."""
-    initial = max(n_rows // 2, 2 * task.season, _LEAST_ROWS[task.model])
+    initial = max(n_rows // 2, _least_training(task))
     room = n_rows - initial - task.horizon
     if room < 0:
         return None

@@ -28,6 +28,7 @@ _SHOWN_ROWS = 24
 _SHOWN_PANELS = 12
 _BLUE = np.array([0.12, 0.47, 0.71])
 PICTURES = (".pdf", ".png", ".svg")
+_NO_CSV = (".ods", ".parquet", ".xls", ".xlsm", ".xlsx")
 
 
 def has_matplotlib() -> bool:
@@ -39,6 +40,8 @@ def check_target(path: Path, option: str, source: Path | None) -> Path:
     """Refuse, before any work is done, a file that could not be written at its end."""
     if path.is_dir():
         raise UsageError(f"{option} {path} is a folder")
+    if path.suffix.lower() in _NO_CSV:
+        raise UsageError(f"{option} {path}: only CSV is written; use {path.with_suffix('.csv')}")
     folder = _followed(path).parent
     if not folder.is_dir():
         raise UsageError(f"{option} {path}: there is no folder {path.parent}")
@@ -52,8 +55,13 @@ def check_target(path: Path, option: str, source: Path | None) -> Path:
 
 
 def write_csv(frame: pd.DataFrame, path: Path) -> None:
-    """Write a frame, in one step, so that an interruption leaves no half of a file."""
-    _write_in_one_step(path, lambda temporary: frame.to_csv(temporary, index=False))
+    """Write a frame, in one step, so that an interruption leaves no half of a file.
+
+    Ten digits are more than any forecast knows, and hide what differs between machines.
+    """
+    _write_in_one_step(
+        path, lambda temporary: frame.to_csv(temporary, index=False, float_format="%.10g")
+    )
 
 
 def _followed(path: Path) -> Path:

@@ -13,6 +13,8 @@ __all__ = ["CsvError", "TextTable", "read_text_table"]
 
 _SEPARATORS = (",", ";", "\t", "|")
 _SEPARATOR_NAMES = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
+_SEPARATOR_WORDS = {"\\t": "\t", "tab": "\t"}  # as shells hand over what people type
+_SPREADSHEETS = (".ods", ".xlsm", ".xlsx")
 _SNIFFED_ROWS = 50
 # The first bytes of what people hand over instead of text.
 _BINARY = {
@@ -67,7 +69,7 @@ def read_text_table(
     ----------
     path : str or Path
     separator : str of one character, default None
-        None chooses among comma, semicolon, tab and bar.
+        None chooses among comma, semicolon, tab and bar. A backslash and t stand for a tab.
     encoding : str, default None
         None means UTF-8, with or without byte-order mark, or UTF-16 with one.
 
@@ -78,12 +80,15 @@ def read_text_table(
         do not fit the header.
     """
     path = Path(path)
-    text = _decode(_read_bytes(path), path, encoding)
+    raw = _read_bytes(path)
+    if path.suffix.lower() in _SPREADSHEETS:
+        raise CsvError(f"{path}: a spreadsheet, not a CSV file; save the sheet as CSV")
+    text = _decode(raw, path, encoding)
     if not text.strip():
         raise CsvError(f"{path}: the file is empty")
-    if separator is None:
-        separator = _sniff_separator(text)
-    elif len(separator) != 1:
+    separator = _sniff_separator(text) if separator is None else separator
+    separator = _SEPARATOR_WORDS.get(separator, separator)
+    if len(separator) != 1 or separator in '"\r\n':
         raise CsvError(f"the separator must be one character, got {separator!r}")
     header, rows, lines = _split(text, separator, path)
     names = _column_names(header, path)

@@ -23,8 +23,19 @@ _TIME_NAMES = {"date", "dates", "datetime", "day", "ds", "hour", "index", "month
     "week",
     "year",
 }
-# One number, with a decimal comma perhaps.
-_NUMBER = re.compile(r"[+-]?(\d+([.,]\d*)*|[.,]\d+)([eE][+-]?\d+)?")
+_TIME_NAMES |= {"datum", "jahr", "monat", "quartal", "stunde", "tag", "woche", "zeit"}
+_TIME_NAMES |= {"fecha", "jour", "mes", "mois"}
+# One number, with a decimal comma perhaps. Where a mark stands twice, three digits follow it, or
+# 01.02.2017 would be a number.
+_NUMBER = re.compile(
+    r"[+-]?(\d+([.,]\d*)?|[.,]\d+|\d{1,3}(,\d{2,3})*,\d{3}(\.\d*)?|\d{1,3}(\.\d{3})+(,\d*)?)"
+    r"([eE][+-]?\d+)?"
+)
+# What only a number with this decimal mark looks like: both marks, or one of them twice.
+_TELLING_MARKS = {
+    ",": r"[+-]?\d{1,3}((\.\d{3})+,\d*|(\.\d{3}){2,})",
+    ".": r"[+-]?\d{1,3}((,\d{2,3})*,\d{3}\.\d*|(,\d{3}){2,})",
+}
 # Groups of digits end in three, with commas; groups of two before that are Indian usage.
 _GROUPED = re.compile(r"[+-]?\d{1,3}(,\d{2,3})*,\d{3}(\.\d*)?")
 _LARGEST = 1e150  # squares of larger numbers, or the sum of these, overflow
@@ -90,9 +101,15 @@ def read_series(
     """
     table = read_text_table(path, separator=separator, encoding=encoding)
     try:
-        time, target = _choose_columns(table, time, target, id_col)
+        time, target = _choose_columns(table, time, target, id_col, date_format)
         found, notes = {}, [*table.notes]
-        for name, part in _groups(table, id_col).items():
+        others = [name for name in table.columns if name not in (target, id_col)]
+        if time is None and others:
+            notes.append(
+                f"no column of times was found, so the rows are numbered from 0; {_columns(table)} "
+                "(--time names the one of times)"
+            )
+        for name, part in _long_groups(_groups(table, id_col), notes).items():
             try:
                 found[name] = _one_series(part, time, target, freq, date_format, decimal, missing)
             except CsvError as error:
@@ -103,7 +120,7 @@ def read_series(
     return SeriesFile(found, target, time, id_col, notes)
 
 
-def _choose_columns(table, time, target, id_col) -> tuple[str | None, str]:
+def _choose_columns(table, time, target, id_col, date_format) -> tuple[str | None, str]:
     """Check the columns that were named and find the time and the target if they were not."""
     for option, name in (("--time", time), ("--target", target), ("--id", id_col)):
         if name is not None and name not in table.columns:
@@ -111,7 +128,9 @@ def _choose_columns(table, time, target, id_col) -> tuple[str | None, str]:
     given = [name for name in (time, target, id_col) if name is not None]
     if len(set(given)) < len(given):
         raise CsvError("--time, --target and --id must name different columns")
-    if time is None:
+    if time is None and date_format is not None:
+        time = _find_dates(table, date_format, exclude={target, id_col})
+    elif time is None:
         time = _find_time(table, exclude={target, id_col})
     if target is None:
         target = _find_target(table, exclude={time, id_col})
@@ -133,7 +152,18 @@ def _one_series(part, time, target, freq, date_format, decimal, missing) -> pd.S
         series = pd.Series(values[order], index=stamps[order], name=target).reindex(index)
         if not np.array_equal(order, np.arange(len(order))):
             notes.append(f"rows were sorted by {time!r}")
+    n_at_end = len(series) - int(np.flatnonzero(series.notna())[-1]) - 1
     n_missing = int(series.isna().sum())
+    if n_at_end and missing == "ffill":
+        n_missing -= n_at_end
+        series = series.iloc[:-n_at_end]
+        notes.append(f"{_last_rows(n_at_end)} no value and {_were(n_at_end)} left out")
+    elif n_at_end and n_at_end == n_missing:
+        raise CsvError(
+            f"{_last_rows(n_at_end)} no value in column {target!r}: remove "
+            f"{'them' if n_at_end > 1 else 'it'}, or pass --missing ffill, which leaves "
+            f"{'them' if n_at_end > 1 else 'it'} out"
+        )
     if n_missing and missing == "raise":
         first = series.index[int(np.argmax(series.isna().to_numpy()))]
         raise CsvError(
@@ -149,6 +179,14 @@ def _one_series(part, time, target, freq, date_format, decimal, missing) -> pd.S
     return series
 
 
+def _last_rows(n_rows: int) -> str:
+    return f"the last {n_rows} rows have" if n_rows > 1 else "the last row has"
+
+
+def _were(n_rows: int) -> str:
+    return "were" if n_rows > 1 else "was"
+
+
 def _groups(table: TextTable, id_col: str | None) -> dict[str | None, TextTable]:
     if id_col is None:
         return {None: table}
@@ -158,6 +196,33 @@ def _groups(table: TextTable, id_col: str | None) -> dict[str | None, TextTable]
             raise CsvError(f"column {id_col!r} is empty in line {table.lines[i]}")
         rows.setdefault(name, []).append(i)
     return {name: table.select(numbers) for name, numbers in rows.items()}
+
+
+def _long_groups(parts: dict, notes: list[str]) -> dict[str | None, TextTable]:
+    """Leave out series of one row, with a note, unless all are as short."""
+    kept = {name: part for name, part in parts.items() if len(part.lines) > 1}
+    if not kept:
+        return parts
+    notes += [f"series {name!r} is left out: it has one row" for name in parts if name not in kept]
+    return kept
+
+
+def _find_dates(table: TextTable, date_format: str, exclude: set) -> str:
+    """Return the one column that holds dates of a given format."""
+    left = [name for name in table.columns if name not in exclude]
+    found = [name for name in left if looks_like_times(table.columns[name], date_format)]
+    if len(found) > 1:  # %Y reads any number of four digits
+        found = [name for name in found if name.lower() in _TIME_NAMES] or found
+    if len(found) == 1:
+        return found[0]
+    if not found:
+        raise CsvError(f"no column holds dates of --date-format {date_format}; {_columns(table)}")
+    raise CsvError(_several_times(found))
+
+
+def _several_times(names: list[str]) -> str:
+    listed = ", ".join(map(repr, names))
+    return f"several columns may hold the time ({listed}); name one with --time"
 
 
 def _find_time(table: TextTable, exclude: set) -> str | None:
@@ -172,8 +237,7 @@ def _find_time(table: TextTable, exclude: set) -> str | None:
         if len(candidates) == 1:
             return candidates[0]
         if len(candidates) > 1:
-            listed = ", ".join(repr(name) for name in candidates)
-            raise CsvError(f"several columns may hold the time ({listed}); name one with --time")
+            raise CsvError(_several_times(candidates))
     return None
 
 
@@ -217,11 +281,8 @@ def _to_numbers(part: TextTable, name: str, decimal: str | None, notes: list[str
     filled = cells[~is_missing]
     if filled.empty:
         raise CsvError(f"column {name!r} holds no value at all")
-    commas = filled.str.contains(",", regex=False)
-    if decimal is None and commas.any():
-        decimal = _decimal_mark(filled, commas, name)
-        if decimal == ",":
-            notes.append(f"commas in {name!r} were read as decimal points")
+    if decimal is None:
+        decimal = _decimal_mark(filled, name, notes)
     if decimal is not None:
         filled = _without_thousands(filled, decimal)
     numbers = np.full(len(cells), np.nan)
@@ -262,13 +323,24 @@ def _to_float(cell: str) -> float:
         return np.nan
 
 
-def _decimal_mark(filled: pd.Series, commas: pd.Series, name: str) -> str:
-    """Tell decimal commas from commas between thousands, or ask."""
-    if not filled.str.contains(".", regex=False).any():
+def _decimal_mark(filled: pd.Series, name: str, notes: list[str]) -> str | None:
+    """Tell decimal marks from marks between thousands, or ask; None if no cell needs it."""
+    commas = filled.str.contains(",", regex=False)
+    points = filled.str.contains(".", regex=False)
+    told = [mark for mark, shape in _TELLING_MARKS.items() if filled.str.fullmatch(shape).any()]
+    if not told and not commas.any():
+        return None
+    if not told and not points.any():
         thousands = filled[commas].str.fullmatch(r"[+-]?\d{1,3}(,\d{3})+")
-        if not thousands.all():
-            return ","
-    raise CsvError(
-        f"column {name!r} holds commas ({filled[commas].iloc[0]!r}) that may mark decimals or "
-        "thousands; pass --decimal , or --decimal ."
-    )
+        told = [] if thousands.all() else [","]
+    if len(told) != 1:
+        raise CsvError(
+            f"column {name!r} holds commas ({filled[commas].iloc[0]!r}) that may mark decimals or "
+            "thousands; pass --decimal , or --decimal ."
+        )
+    if told == [","] and commas.any():
+        notes.append(f"commas in {name!r} were read as decimal points")
+    else:
+        mark = "points" if told == [","] else "commas"
+        notes.append(f"{mark} in {name!r} were read as marks between thousands")
+    return told[0]

@@ -18,6 +18,8 @@ _FORMATS = (
     ("%d.%m.%Y",),
     ("%d.%m.%Y %H:%M",),
     ("%d.%m.%Y %H:%M:%S",),
+    ("%d.%m.%y",),
+    ("%m.%Y",),
     ("%d/%m/%Y", "%m/%d/%Y"),
     ("%d/%m/%Y %H:%M", "%m/%d/%Y %H:%M"),
     ("%d/%m/%Y %H:%M:%S", "%m/%d/%Y %H:%M:%S"),
@@ -45,12 +47,13 @@ _INTEGER = re.compile(r"[+-]?\d{1,18}")
 _OFFSET = re.compile(r"(?<=\d)([+-]\d{2}:?\d{2}|Z)$")
 
 
-def looks_like_times(cells: list[str]) -> bool:
-    """Return whether most of the first filled cells read as dates."""
+def looks_like_times(cells: list[str], date_format: str | None = None) -> bool:
+    """Return whether most of the first filled cells read as dates, of one format or of any."""
     head = [cell for cell in cells if cell][:20]
     if not head:
         return False
-    return max(read.notna().mean() for _, read in _readings(head)) > 0.5
+    readings = _readings(head) if date_format is None else [("", _read(head, date_format))]
+    return max(read.notna().mean() for _, read in readings) > 0.5
 
 
 def parse_times(
