@@ -211,7 +211,10 @@ def test_never_a_silently_wrong_prediction(condition, alpha, solver):
     error = np.linalg.norm(S @ (result.coef - coef).T)
     assert error < 1e-6 * np.linalg.norm(Y) or caught
     if solver != "cholesky":
-        assert error < 1e-3 * np.linalg.norm(Y - S @ coef.T)
+        # At 1e16 rounding decides whether the last direction counts, and with it whether one
+        # degree of freedom of the noise (1e-3 in each of two targets) is fitted.
+        rank = 2e-3 * np.sqrt(2) if condition >= 1e16 else 0.0
+        assert error < 1e-3 * np.linalg.norm(Y - S @ coef.T) + rank
 
 
 # ------------------------------------------------------- which solver is taken

@@ -24,7 +24,7 @@ def sparse_random(n_units, per_row, rng, draw="uniform"):
 
 def clusters(n_units, rng):
     """Four communities that barely hear each other: four leading eigenvalues, far apart."""
-    blocks = [sparse_random(n_units // 4, 5, rng).toarray() for _ in range(4)]
+    blocks = [sp.coo_array(sparse_random(n_units // 4, 5, rng)) for _ in range(4)]
     links = build_topology("erdos_renyi", n_units, 2, rng)
     return sp.csr_array(sp.block_diag(blocks) + 1e-3 * links)
 
@@ -189,7 +189,7 @@ def test_transposing_or_renumbering_changes_nothing(seed, n_units):
 
 def test_blocks_are_measured_each_and_one_way_links_do_not_count():
     rng = np.random.RandomState(6)
-    parts = [sparse_random(200, 5, rng), sparse_random(30, 5, rng), 1.5 * np.eye(3)]
+    parts = [sparse_random(200, 5, rng), sparse_random(30, 5, rng), sp.coo_array(1.5 * np.eye(3))]
     W = sp.csr_array(sp.block_diag(parts)).tolil()
     W[200:230, :200] = rng.standard_normal((30, 200))
     expected = max(oracles.radius(part) for part in parts)
