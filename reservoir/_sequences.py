@@ -295,7 +295,7 @@ def _layout_of(X, groups, owner, *, warn):
         if labels.ndim != 1:
             raise ValueError(f"`groups` must be 1-D, got shape {labels.shape}.")
         check_consistent_length(X, labels)
-        return _grouped_layout(labels), X
+        return _grouped_layout(labels, X.index if _is_frame(X) else None), X
     if warn and _is_frame(X):
         _warn_if_unordered(X.index, owner)
     return None, X

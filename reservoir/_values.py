@@ -28,13 +28,19 @@ def refuse_not_numbers(data: Any, name: str) -> None:
     InvalidParameterError
         For strings (digits too), dates and time differences.
     ValueError
-        For complex numbers.
+        For complex numbers and masked values.
     """
     if hasattr(data, "iloc") and hasattr(data, "columns"):
         for i, (label, dtype) in enumerate(zip(data.columns, data.dtypes)):
             if dtype.kind not in _NUMBERS:
                 _refuse_other(data.iloc[:, i], f"column {label!r} of {name}")
         return
+    if np.ma.isMaskedArray(data) and np.ma.getmaskarray(data).any():
+        n_masked = int(np.ma.getmaskarray(data).sum())
+        raise ValueError(
+            f"Input {name} has {n_masked} masked value(s), whose data would be used as they are. "
+            "Fill or drop them first."
+        )
     try:
         array = data if hasattr(data, "dtype") else np.asarray(data)
     except ValueError:  # ragged: the validators say what is wrong with it

@@ -256,3 +256,12 @@ def test_clone_and_params_round_trip():
     assert clone(esn).get_params() == esn.get_params()
     assert "topology='cycle'" in repr(esn)
     assert esn._repr_html_().startswith("<style>")
+
+
+def test_masked_values_are_refused():
+    u = series(60)
+    masked = np.ma.masked_greater(u, 1.0)
+    for X, y in [(masked, u), (u, masked)]:
+        with pytest.raises(ValueError, match="masked value"):
+            make().fit(X, y)
+    assert make().fit(np.ma.array(u), u).n_features_in_ == 2

@@ -107,3 +107,17 @@ def test_sample_weight_zero_leaves_a_row_out_of_the_readout_only():
     clean = make(solver="svd").fit(X, Y, sample_weight=weights)
     dirty = make(solver="svd").fit(X, Y_bad, sample_weight=weights)
     assert_allclose(dirty.coef_, clean.coef_, rtol=1e-7, atol=1e-8)
+
+
+def test_groups_of_a_frame_keep_their_stamps():
+    days = pd.date_range("2024-01-01", periods=60, freq="D")
+    frame = pd.DataFrame(series(120), columns=["a", "b"], index=days.append(days))
+    groups = np.repeat(["u", "v"], 60)
+    early = frame.index < days[50]
+    esn = make(washout=5).fit(frame[early], frame[early].to_numpy(), groups=groups[early])
+    later = frame[~early]
+    reset = esn.set_params(predict_state="reset").predict(later, groups=groups[~early])
+    carried = esn.set_params(predict_state="continue").predict(later, groups=groups[~early])
+    esn.set_params(predict_state="auto")
+    assert_allclose(esn.predict(later, groups=groups[~early]), carried, rtol=1e-12)
+    assert not np.allclose(carried, reset)
