@@ -1,6 +1,7 @@
 """Keep the checkout root off ``sys.path`` and the compiled kernels in an ignored folder."""
 
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -9,3 +10,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[:] = [p for p in sys.path if Path(p or os.curdir).resolve() != ROOT]
 os.environ.setdefault("NUMBA_CACHE_DIR", str(ROOT / ".numba_cache"))
 os.environ.setdefault("MPLBACKEND", "Agg")
+
+# A run in the background of a shell ignores Ctrl-C, and so would the tests of being interrupted.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
