@@ -259,7 +259,9 @@ class ESNRegressor(SequenceRegressor):
 
     def _predict_with_feedback(self, rows, layout, states):
         from ._closed import closed_loop
+        from ._drive import input_drive
 
+        reservoir = self._fit_reservoir.reservoir
         n_outputs = len(self.coef_)
         direct = self._direct(rows)
         previous = np.zeros((layout.n_sequences, n_outputs), dtype=rows.dtype)
@@ -268,7 +270,7 @@ class ESNRegressor(SequenceRegressor):
         outputs = np.empty_like(direct)
         for i, (a, b) in enumerate(zip(layout.indptr[:-1], layout.indptr[1:])):
             outputs[a:b], _ = closed_loop(
-                self._fit_reservoir.reservoir,
+                reservoir,
                 b - a,
                 states[i],
                 previous[i],
@@ -276,7 +278,7 @@ class ESNRegressor(SequenceRegressor):
                 coef_output=np.zeros((n_outputs, n_outputs), dtype=rows.dtype),
                 offset=self.intercept_,
                 loop_in=self.W_fb_,
-                drive=rows[a:b] @ self.W_in_.T,
+                drive=input_drive(reservoir, rows[a:b]),
                 const=direct[a:b],
             )
         return outputs

@@ -108,7 +108,7 @@ def end_of_fit(model: Any, initial_state: Any) -> tuple[np.ndarray, np.ndarray]:
 
 def _warm(esn, warmup, initial_state):
     """Drive with the warm-up rows; return the state and the output after the last of them."""
-    from ._drive import state_blocks
+    from ._drive import last_state_after
 
     rows, layout = read_rows(esn, warmup, reset=False, dtype=esn._fit_reservoir.dtype)
     if layout.form != "rows":
@@ -116,8 +116,7 @@ def _warm(esn, warmup, initial_state):
     state = esn._initial_states(layout, initial_state)[0]
     # With X = u[:-1] and y = u[1:] the output before row t is row t itself.
     feedback = None if esn.W_fb_ is None else rows
-    for _, states in state_blocks(esn._fit_reservoir.reservoir, rows, state, feedback=feedback):
-        state = states[-1].copy()
+    state = last_state_after(esn._fit_reservoir.reservoir, rows, state, feedback=feedback)
     with_input = esn._fit_reservoir.include_input
     features = np.concatenate([state, rows[-1]]) if with_input else state
     return state, esn.coef_ @ features + esn.intercept_
@@ -125,10 +124,12 @@ def _warm(esn, warmup, initial_state):
 
 def _loop_weights(esn, inputs):
     """Weights of the loop: output to reservoir, output to output, and the known drive."""
+    from ._drive import input_drive
+
     n_units, n_outputs = esn._fit_reservoir.n_states, len(esn.coef_)
     zero = np.zeros((n_outputs, n_outputs), dtype=esn.coef_.dtype)
     if inputs is not None:
-        extra = {"drive": inputs @ esn.W_in_.T}
+        extra: dict[str, Any] = {"drive": input_drive(esn._fit_reservoir.reservoir, inputs)}
         if esn._fit_reservoir.include_input:
             extra["const"] = inputs @ esn.coef_[:, n_units:].T
         return esn.W_fb_, zero, extra
