@@ -7,6 +7,7 @@ if not __name__.startswith("echocast."):
 
 from ._backtest import BacktestResult, backtest
 from ._baselines import NaiveForecaster
+from ._calendar import list_calendar_features, make_time_features
 from ._forecaster import ESNForecaster
 from ._metrics import (
     coverage,
@@ -43,8 +44,10 @@ __all__ = [
     "backtest",
     "coverage",
     "crps",
+    "list_calendar_features",
     "list_transforms",
     "mae",
+    "make_time_features",
     "mape",
     "mase",
     "nrmse",
