@@ -51,6 +51,9 @@ PLANTED = [
     ("forecasting", "from echocast.reservoir._esn import ESNRegressor", "public names"),
     ("forecasting", "from echocast.datasets import load_sunspots", "does not import datasets"),
     ("forecasting", "import matplotlib.pyplot as plt", "optional"),
+    ("forecasting", "from sktime.forecasting.base import BaseForecaster", "optional"),
+    ("forecasting", "def f():\n    from .adapters.sktime import S", "by their users alone"),
+    ("front", "def f():\n    import echocast.forecasting.adapters", "by their users alone"),
     ("forecasting", "from datasets import load_sunspots", "is `echocast.datasets`"),
     ("reservoir", "from sklearn.utils._param_validation import Interval", "private"),
     ("reservoir", "f(parallel=True)", "never used"),
@@ -82,6 +85,13 @@ ALLOWED = [
 @pytest.mark.parametrize(("layer", "source"), ALLOWED)
 def test_allowed_import_passes(layer, source):
     assert layer_rules.violations(source, layer) == []
+
+
+def test_an_adapter_imports_the_library_that_it_is_called_after():
+    source = (
+        "from sktime.forecasting.base import BaseForecaster\nfrom .._long import LongForecaster"
+    )
+    assert layer_rules.violations(source, "forecasting", layer_rules.ADAPTERS) == []
 
 
 def test_relative_imports_of_a_nested_package_resolve_to_its_folder():

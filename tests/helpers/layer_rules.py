@@ -8,7 +8,18 @@ FOLDERS = ("datasets", "forecasting", "reservoir")
 LINES_AT_MOST = 600
 
 # Optional packages are imported inside the function that needs them.
-OPTIONAL = {"dask", "distributed", "matplotlib", "optuna", "polars", "pyarrow", "sktime"}
+OPTIONAL = {
+    "dask",
+    "distributed",
+    "matplotlib",
+    "narwhals",
+    "optuna",
+    "polars",
+    "pyarrow",
+    "sktime",
+}
+# A module here is named after the one library that it needs, and is imported by name alone.
+ADAPTERS = "echocast.forecasting.adapters"
 FORBIDDEN_KEYWORDS = {"parallel", "fastmath", "allow_pickle"}
 
 
@@ -56,19 +67,21 @@ def imports_of(source, package):
     return found
 
 
-def _broken_rule(imported, folder):
+def _broken_rule(imported, folder, package):
     """Return the sentence of the rule that one import breaks, or None."""
     top = imported.name.split(".")[0]
     parts = imported.name.split(".")
     target = parts[1] if top == "echocast" and len(parts) > 1 and parts[1] in FOLDERS else None
     if top in FOLDERS:
         return f"`{top}` is `echocast.{top}`"
-    if top in OPTIONAL and imported.at_module_level:
+    if top in OPTIONAL and imported.at_module_level and package != ADAPTERS:
         return f"{top} is optional: import it inside the function that needs it"
     if top not in ("echocast", *sys.stdlib_module_names) and any(
         part.startswith("_") for part in parts
     ):
         return f"{imported.name} is private to {top}"
+    if imported.name.startswith(ADAPTERS):
+        return "adapters are imported by their users alone"
     if target is not None and target == folder and not imported.relative:
         return "imports inside a folder are relative"
     if target is not None and target != folder and imported.relative:
@@ -102,7 +115,7 @@ def violations(source, folder, package=None):
     package = package or (f"echocast.{folder}" if folder in FOLDERS else "echocast")
     said = []
     for imported in imports_of(source, package):
-        rule = _broken_rule(imported, folder)
+        rule = _broken_rule(imported, folder, package)
         if rule:
             said.append(f"line {imported.line}: {rule}")
     for node, _ in _nodes(ast.parse(source)):
