@@ -11,6 +11,8 @@ from ._deep import DeepESNRegressor
 from ._esn import ESNRegressor
 from ._local import LocalESNRegressor
 from ._ngrc import NVARRegressor
+from ._run_from import carries_state, run_from
+from ._running import RunningReadout
 from ._sequence_tools import SequenceScaler, sequence_scorer
 from ._simulate import continue_fit, leave_one_out_errors, simulate_paths, without_rows
 from ._spectral import spectral_radius
@@ -27,13 +29,16 @@ __all__ = [
     "NVARRegressor",
     "ReservoirStream",
     "ReservoirTransformer",
+    "RunningReadout",
     "SequenceScaler",
     "WindowESNRegressor",
     "activations",
+    "carries_state",
     "continue_fit",
     "leave_one_out_errors",
     "register_activation",
     "register_topology",
+    "run_from",
     "sequence_scorer",
     "simulate_paths",
     "spectral_radius",

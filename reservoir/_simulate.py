@@ -34,6 +34,7 @@ def simulate_paths(
     X: np.ndarray | None = None,
     innovations: np.ndarray | None = None,
     bounds: tuple[np.ndarray, np.ndarray] | None = None,
+    readouts: tuple[np.ndarray, np.ndarray] | None = None,
 ) -> np.ndarray:
     """Let several paths of a fitted network run on their own outputs.
 
@@ -56,8 +57,11 @@ def simulate_paths(
         Columns known beforehand: row t belongs to step t.
     innovations : ndarray of shape (n_steps, n_targets, n_paths), optional
         Added to each output before it is fed back, such as drawn residuals.
-    bounds : tuple of two ndarrays of shape (n_targets,), optional
+    bounds : tuple of two ndarrays of shape (n_targets,) or (n_targets, n_paths), optional
         Outputs are cut off below and above at these values before they are fed back.
+    readouts : tuple of two ndarrays, optional
+        Coefficients (n_groups, n_targets, n_features) and intercepts (n_groups, n_targets) in
+        place of the fitted ones: the paths fall into groups of equal size, one after the other.
 
     Returns
     -------
@@ -88,25 +92,51 @@ def simulate_paths(
     reservoir, with_input = esn._fit_reservoir.reservoir, esn._fit_reservoir.include_input
     W, leak = esn.W_, reservoir.leak[:, None]
     function = reservoir.function or elementwise(reservoir.activation)
-    to_output, direct = np.split(esn.coef_, [reservoir.n_units], axis=1)
-    bias, offset = esn.b_[:, None], esn.intercept_[:, None]
     n_past, n_targets, n_paths = past.shape
+    bias, output = esn.b_[:, None], _outputs(esn, readouts, n_paths)
+    low, high = _each_path(bounds)
     window = np.concatenate([past, np.empty((n_steps, n_targets, n_paths))])
     for t in range(n_steps):
         inputs = np.concatenate([window[n_past + t - lag] for lag in lags] + [known[t]])
         with np.errstate(over="ignore", invalid="ignore"):  # looked for below
             x = (1 - leak) * x + leak * function(W @ x + esn.W_in_ @ inputs + bias)
-            y = to_output @ x + offset
-            if with_input:
-                y = y + direct @ inputs
+            y = output(np.concatenate([x, inputs]) if with_input else x)
         if innovations is not None:
             y = y + innovations[t]
         if bounds is not None:
-            y = np.clip(y, bounds[0][:, None], bounds[1][:, None])
+            y = np.clip(y, low, high)
         if not np.isfinite(y).all():
             raise ForecastDivergedError(t, np.abs(window[: n_past + t]).max(initial=0.0))
         window[n_past + t] = y
     return window[n_past:]
+
+
+def _outputs(esn, readouts, n_paths):
+    """A function from features (F, n_paths) to outputs (D, n_paths)."""
+    if readouts is None:
+        return lambda features: esn.coef_ @ features + esn.intercept_[:, None]
+    coef, intercept = (np.asarray(part, dtype=np.float64) for part in readouts)
+    n_groups = len(coef)
+    if coef.shape[1:] != esn.coef_.shape or intercept.shape != coef.shape[:2]:
+        raise ValueError(
+            f"`readouts` must have shapes (n_groups, *{esn.coef_.shape}) and (n_groups, "
+            f"{len(esn.coef_)}), got {coef.shape} and {intercept.shape}."
+        )
+    if n_paths % n_groups:
+        raise ValueError(f"{n_paths} paths do not fall into {n_groups} groups of equal size.")
+
+    def output(features):
+        grouped = features.reshape(len(features), n_groups, -1).swapaxes(0, 1)
+        return (coef @ grouped + intercept[:, :, None]).swapaxes(0, 1).reshape(-1, n_paths)
+
+    return output
+
+
+def _each_path(bounds):
+    if bounds is None:
+        return None, None
+    sides = (np.asarray(side) for side in bounds)
+    return tuple(side[:, None] if side.ndim == 1 else side for side in sides)
 
 
 def _read_start(esn, n_steps, history, lags, state, X, innovations):
@@ -203,7 +233,12 @@ def without_rows(esn: Any) -> Any:
 
 
 def leave_one_out_errors(
-    esn: Any, X: np.ndarray, y: np.ndarray, *, washout: int, n_last: int | None = None
+    esn: Any,
+    X: np.ndarray,
+    y: np.ndarray,
+    *,
+    washout: int | None = None,
+    n_last: int | None = None,
 ) -> np.ndarray:
     """Errors of each training row under the readout fitted to all other rows.
 
@@ -211,13 +246,13 @@ def leave_one_out_errors(
 
     Parameters
     ----------
-    esn : ESNRegressor
+    esn : ESNRegressor, DeepESNRegressor or NVARRegressor
         Fitted on one sequence, without output feedback; not changed.
     X : ndarray of shape (n_steps, n_features)
         The rows of that fit.
     y : ndarray of shape (n_steps, n_targets)
-    washout : int
-        Rows left out of the fit at the start.
+    washout : int, optional
+        Rows left out of the fit at the start; what the model's own parameters say by default.
     n_last : int, optional
         Only the last so many rows; all rows after the washout by default.
 
@@ -243,6 +278,9 @@ def leave_one_out_errors(
     """
     y = np.asarray(y, dtype=np.float64).reshape(len(X), -1)
     machine = esn._fit_reservoir
+    if washout is None:
+        layout = SequenceLayout("rows", np.array([0, len(X)]))
+        washout = int(esn._washouts(layout, stream=False)[0])
     total, n_rows = np.zeros(machine.n_features, dtype=machine.dtype), 0
     for _, features in _feature_chunks(esn, X, washout):
         total, n_rows = total + features.sum(axis=0), n_rows + len(features)
