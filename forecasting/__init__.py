@@ -24,23 +24,33 @@ from ._metrics import (
     winkler,
 )
 from ._plot import ForecastDisplay
+from ._search import ForecastSearchCV
 from ._transforms import (
     Deseasonalize,
     Difference,
     SeasonalDifference,
     Standardize,
-    list_transforms,
+    Transform,
 )
+from ._transforms_power import BoxCox, Log, YeoJohnson
+from ._transforms_registry import list_transforms, register_transform
+from ._transforms_trend import Detrend
 
 __all__ = [
     "BacktestResult",
+    "BoxCox",
     "Deseasonalize",
+    "Detrend",
     "Difference",
     "ESNForecaster",
     "ForecastDisplay",
+    "ForecastSearchCV",
+    "Log",
     "NaiveForecaster",
     "SeasonalDifference",
     "Standardize",
+    "Transform",
+    "YeoJohnson",
     "backtest",
     "coverage",
     "crps",
@@ -52,6 +62,7 @@ __all__ = [
     "mase",
     "nrmse",
     "pinball",
+    "register_transform",
     "rmse",
     "rmsse",
     "smape",
