@@ -17,11 +17,21 @@ from sklearn.utils.validation import check_is_fitted
 from echocast._checks import check_generator, check_number
 from echocast.exceptions import EchocastWarning
 
-from ._exog import check_order_of_arguments, read_exog
-from ._frames import Target, read_target
-from ._index import TimeAxis, read_axis, read_horizon, seasonal_period, show
 from ._levels import read_levels, read_quantiles
 from ._metrics import resolve_metric
+from ._panel import is_panel
+from ._panel_methods import (
+    apply_panel,
+    check_pooling,
+    fit_panel,
+    fitted_panel,
+    predict_panel,
+    residuals_panel,
+    sample_panel,
+    score_panel,
+    update_panel,
+)
+from ._reading import Reader
 
 __all__ = ["BaseForecaster", "transaction"]
 
@@ -44,28 +54,38 @@ def transaction(method: _Method) -> _Method:
     return cast(_Method, wrapped)
 
 
-class BaseForecaster(BaseEstimator, metaclass=ABCMeta):
+class BaseForecaster(Reader, BaseEstimator, metaclass=ABCMeta):
     """Abstract: the pandas interface around arrays.
 
     Final classes store the parameters `freq`, `missing`, `season_length` and `random_state`
-    and define the hooks at the end of this class, which see arrays only. A hook that runs in
-    a transaction replaces fitted attributes and never changes them in place.
+    (and, where they have a meaning, `past_columns`, `calendar`, `fourier`, `pooling` and
+    `n_jobs`) and define the hooks at the end of this class, which see arrays only. A hook that
+    runs in a transaction replaces fitted attributes and never changes them in place.
+
+    A panel is fitted as one member for each series, `members_`, to which all methods delegate;
+    with pooling="global" the members share what `_learn_pool` learnt from all series.
     """
 
     # ------------------------------------------------------------------ fitting
 
     @transaction
-    def fit(self, y: Any, X: Any = None) -> Self:
+    def fit(self, y: Any, X: Any = None, *, static: Any = None) -> Self:
         """Learn from a series or system and what is known of its surroundings.
 
         Parameters
         ----------
         y : Series, DataFrame or ndarray of shape (n_steps,) or (n_steps, n_columns)
             Rows in time order. A wide frame is one system with several variables. The index
-            is a regular DatetimeIndex, PeriodIndex, RangeIndex or of evenly spaced integers.
+            is a regular DatetimeIndex, PeriodIndex, RangeIndex or of evenly spaced integers; or
+            a MultiIndex (series, time), which makes y a panel of several series.
         X : DataFrame indexed like y, or ndarray if y is one, optional
             Exogenous columns: row t belongs to the same time as ``y[t]`` and must be known when
-            that is forecast. Rows are aligned with y by label; further rows are ignored.
+            that is forecast, but for the `past_columns` of forecasters that have them. Rows are
+            aligned with y by label; further rows are ignored. For a panel, a frame indexed by
+            time alone belongs to all series.
+        static : DataFrame, optional
+            For a panel fitted with pooling="global": one row for each series, indexed by their
+            labels, of numbers that tell them apart.
 
         Returns
         -------
@@ -81,33 +101,34 @@ class BaseForecaster(BaseEstimator, metaclass=ABCMeta):
         for name in [n for n in vars(self) if n.startswith("_fit_") or n.endswith("_")]:
             del self.__dict__[name]
         self._check_params()
-        check_order_of_arguments(y, X)
-        target = read_target(y, owner=self._owner, freq=self.freq, missing=self.missing)
-        exog, self._fit_exog = read_exog(
-            X,
-            target.index,
-            spec=None,
-            is_array=target.form.kind.startswith("array"),
-            owner=self._owner,
-        )
-        self._fit_form = target.form
-        self._fit_axis = target.axis
-        self.season_length_ = self._resolve_season(target.axis)
-        self._remember_scales(target.values)
+        check_pooling(self, y, static)
+        if is_panel(y):
+            fit_panel(self, y, X, static)
+            return
+        target, exog = self._read_first(y, X)
         self._fit_seed = int(check_generator(self.random_state).randint(2**31 - 1))
         self._learn(target.values, exog)
+        self._finish(target)
+
+    def _finish(self, target):
+        """Remember where the rows of fit ended, once they are learnt."""
         self._fit_last_row = target.values[-1].copy()
         self.n_steps_seen_ = len(target)
-        return self
 
     @property
     def cutoff_(self) -> Any:
-        """Label of the last row seen; forecasts begin one step after it."""
-        check_is_fitted(self, "_fit_axis")
+        """Label of the last row seen; forecasts begin one step after it. A dict for a panel."""
+        check_is_fitted(self)
+        if self._is_panel:
+            return {label: member.cutoff_ for label, member in self.members_.items()}
         return self._fit_axis.last
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "n_steps_seen_")
+
+    @property
+    def _is_panel(self) -> bool:
+        return "members_" in vars(self)
 
     def update(self, y: Any, X: Any = None, *, refit: bool = False) -> Self:
         """Take in rows that follow the cutoff, in time that depends on their number alone.
@@ -137,14 +158,21 @@ class BaseForecaster(BaseEstimator, metaclass=ABCMeta):
 
     @transaction
     def _update(self, y, X, refit):
+        if self._is_panel:
+            update_panel(self, y, X, bool(refit))
+            return
         target = self._read_next(y)
         exog = self._read_exog(X, target.index)
         self._advance(target.values, exog, bool(refit))
+        self._move_to(target)
+
+    def _move_to(self, target):
+        """Remember that the rows of `target`, which follow the cutoff, have been taken in."""
         self._fit_axis = self._fit_axis.ending(target.axis.last)
         self._fit_last_row = target.values[-1].copy()
         self.n_steps_seen_ = self.n_steps_seen_ + len(target)
 
-    def apply(self, y: Any, X: Any = None) -> Self:
+    def apply(self, y: Any, X: Any = None, *, static: Any = None) -> Self:
         """A copy with the same weights and transforms, but another history.
 
         Parameters
@@ -153,6 +181,8 @@ class BaseForecaster(BaseEstimator, metaclass=ABCMeta):
             In the form of fit, with the same columns and frequency; it may begin anywhere.
         X : DataFrame or ndarray, optional
             Exogenous columns for these rows.
+        static : DataFrame, optional
+            Static columns of series that were not in a panel fitted with pooling="global".
 
         Returns
         -------
@@ -160,6 +190,8 @@ class BaseForecaster(BaseEstimator, metaclass=ABCMeta):
             A forecaster whose cutoff is the end of `y`.
         """
         check_is_fitted(self)
+        if self._is_panel:
+            return apply_panel(self, y, X, static)
         target = self._read_again(y)
         other = copy.copy(self)
         first = self._position(target)
@@ -200,10 +232,13 @@ class BaseForecaster(BaseEstimator, metaclass=ABCMeta):
             The point forecasts in the form of y. With `level` or `quantiles` a DataFrame whose
             first column is the point forecast, under the name of y or "y"; for several
             variables the columns are pairs (variable, field) with the field "forecast". After
-            an array the index of that frame goes on counting rows.
+            an array the index of that frame goes on counting rows. A panel keeps its index
+            levels; each series is forecast from its own end.
         """
         check_is_fitted(self)
         levels, probabilities = read_levels(level), read_quantiles(quantiles)
+        if self._is_panel:
+            return predict_panel(self, horizon, X, levels, probabilities)
         steps, index, exog = self._read_future(horizon, X)
         points = self._point(int(steps[-1]), exog)
         if not (levels or probabilities):
@@ -234,6 +269,8 @@ class BaseForecaster(BaseEstimator, metaclass=ABCMeta):
         """
         check_is_fitted(self)
         check_number("n_samples", n_samples, self._owner, low=1, integer=True)
+        if self._is_panel:
+            return sample_panel(self, horizon, X, n_samples, random_state)
         rng = check_generator(self._fit_seed if random_state is None else random_state)
         steps, index, exog = self._read_future(horizon, X)
         paths = self._paths(int(steps[-1]), exog, n_samples, rng)
@@ -263,6 +300,8 @@ class BaseForecaster(BaseEstimator, metaclass=ABCMeta):
                 "A forecaster keeps no training data; pass them: fitted_values(y). `residuals()` "
                 "gives the errors that were kept."
             )
+        if self._is_panel:
+            return fitted_panel(self, y, X)
         target = self._read_again(y)
         exog = self._read_exog(X, target.index)
         fitted = self._one_step(target.values, exog, self._position(target))
@@ -279,6 +318,8 @@ class BaseForecaster(BaseEstimator, metaclass=ABCMeta):
             In the form of y, for at most the last 1,000 rows.
         """
         check_is_fitted(self)
+        if self._is_panel:
+            return residuals_panel(self)
         errors = self._kept_residuals()
         return self._fit_form.points(errors, self._fit_axis.until_last(len(errors)))
 
@@ -298,12 +339,17 @@ class BaseForecaster(BaseEstimator, metaclass=ABCMeta):
         Returns
         -------
         float
+            For a panel the mean over its series.
         """
         check_is_fitted(self)
+        if self._is_panel:
+            return score_panel(self, y, X, metric)
         name, function = resolve_metric(metric, self._owner)
         target = self._read_next(y)
         points = self._point(len(target), self._read_exog(X, target.index, future=True))
-        errors = target.values - points
+        seen = ~np.isnan(target.values).any(axis=1)  # NaN are let in by missing="mask" alone
+        truth, points = target.values[seen], points[seen]
+        errors = truth - points
         if name in ("mase", "rmsse") and np.isnan(self._fit_scales).any():
             warnings.warn(
                 "The training part repeats exactly after one season, so the scaled error is NaN.",
@@ -314,7 +360,7 @@ class BaseForecaster(BaseEstimator, metaclass=ABCMeta):
             return float((np.abs(errors).mean(axis=0) / self._fit_scales[0]).mean())
         if name == "rmsse":
             return float(np.sqrt((errors**2).mean(axis=0) / self._fit_scales[1]).mean())
-        return function(target.values, points, None, self.season_length_)
+        return function(truth, points, None, self.season_length_)
 
     def plot(
         self, horizon: Any, X: Any = None, *, level: Any = None, y: Any = None, ax: Any = None
@@ -335,106 +381,9 @@ class BaseForecaster(BaseEstimator, metaclass=ABCMeta):
         """
         from ._plot import ForecastDisplay
 
+        if self._is_panel:
+            raise ValueError("One series is drawn at a time: members_[label].plot(...).")
         return ForecastDisplay.from_estimator(self, horizon, X, level=level, y=y, ax=ax)
-
-    # -------------------------------------------------------------------- input
-
-    @property
-    def _owner(self) -> str:
-        return type(self).__name__
-
-    def _resolve_season(self, axis: TimeAxis) -> int:
-        check_number(
-            "season_length", self.season_length, self._owner, low=1, integer=True, also=("auto",)
-        )
-        return seasonal_period(axis) if self.season_length == "auto" else int(self.season_length)
-
-    def _remember_scales(self, values):
-        """Seasonal naive errors within the training rows, which MASE and RMSSE divide by."""
-        lag = self.season_length_ if len(values) > self.season_length_ else 1
-        changes = np.abs(values[lag:] - values[:-lag])
-        if not len(changes):
-            changes = np.full((1, values.shape[1]), np.nan)
-        means = np.stack([changes.mean(axis=0), (changes**2).mean(axis=0)])
-        self._fit_scales = np.where(means > 0, means, np.nan)
-
-    def _read_future(self, horizon, X):
-        steps = read_horizon(horizon, self._fit_axis)
-        index = self._fit_axis.after(int(steps[-1]))
-        exog = self._read_exog(X, index, future=True)
-        if steps[-1] - steps[0] + 1 == len(steps):  # a slice keeps the frequency
-            return steps, index[steps[0] - 1 :], exog
-        return steps, index[steps - 1], exog
-
-    def _read_exog(self, X, index, *, future=False):
-        is_array = self._fit_form.kind.startswith("array")
-        values, _ = read_exog(
-            X, index, spec=self._fit_exog, is_array=is_array, owner=self._owner, future=future
-        )
-        return values
-
-    def _read_again(self, y, before=None):
-        """Validate rows in the form of fit, from anywhere on the axis."""
-        form = self._fit_form
-        kinds = {"series": pd.Series, "frame": pd.DataFrame}
-        wanted = kinds.get(form.kind, np.ndarray)
-        if not isinstance(y, wanted):
-            raise TypeError(
-                f"`y` must be a {wanted.__name__}, as in fit. Found {type(y).__name__}."
-            )
-        if form.kind == "frame":
-            missing = [c for c in form.columns if c not in y.columns]
-            if missing or y.shape[1] != form.n_columns:
-                raise ValueError(
-                    f"`y` must have the columns of fit. Expected {list(form.columns)}. Got "
-                    f"{list(y.columns)}."
-                )
-            y = y[list(form.columns)]
-        elif form.kind == "array2d" and (y.ndim != 2 or y.shape[1] != form.n_columns):
-            raise ValueError(f"`y` must have {form.n_columns} columns, got shape {y.shape}.")
-        elif form.kind == "array1d" and y.ndim != 1:
-            raise ValueError(f"`y` must have one dimension, as in fit, got shape {y.shape}.")
-        freq = None if self._fit_axis.kind in ("period", "array") else self._fit_axis.freq
-        zone = getattr(self._fit_axis.last, "tz", None)
-        if zone is not None and getattr(getattr(y, "index", None), "tz", None) is not None:
-            y = y.tz_convert(zone)  # days are those of the clocks in fit
-        if form.kind in ("series", "frame") and len(y):
-            self._check_labels(read_axis(y.index, freq=freq))
-        return read_target(y, owner=self._owner, freq=freq, missing=self.missing, before=before)
-
-    def _check_labels(self, axis):
-        mine = self._fit_axis
-        numbers = ("range", "integer")
-        same = axis.kind == mine.kind or (axis.kind in numbers and mine.kind in numbers)
-        if same and mine.kind == "datetime" and (axis.last.tz is None) != (mine.last.tz is None):
-            aware, naive = ("`y` is", "fit was") if mine.last.tz is None else ("fit was", "`y` is")
-            raise TypeError(f"{aware} tz-aware and {naive} tz-naive. Use y.tz_localize or convert.")
-        if not same or (mine.kind == "period" and axis.freq != mine.freq):
-            raise TypeError(
-                f"`y` has a {axis.kind} index of freq {axis.freq_name!r}; fit had a {mine.kind} "
-                f"index of freq {mine.freq_name!r}."
-            )
-
-    def _read_next(self, y):
-        """Validate rows that follow the cutoff."""
-        target = self._read_again(y, before=self._fit_last_row)
-        if self._fit_axis.kind == "array":
-            labels = self._fit_axis.after(len(target))
-            axis = self._fit_axis.ending(int(labels[-1]))
-            return Target(target.values, labels, axis, target.form)
-        expected = self._fit_axis.after(1)[0]
-        if target.axis.first != expected:
-            raise ValueError(
-                f"`y` must begin at {show(expected)}, one step after the cutoff "
-                f"{show(self._fit_axis.last)}. Got {show(target.axis.first)}."
-            )
-        return target
-
-    def _position(self, target):
-        """Steps from the first row of fit to the first of `target`; arrays begin at zero."""
-        if self._fit_axis.kind == "array":
-            return 0
-        return self._fit_axis.offset_of(target.axis)
 
     # -------------------------------------------------------------------- hooks
 
@@ -444,6 +393,21 @@ class BaseForecaster(BaseEstimator, metaclass=ABCMeta):
     @abstractmethod
     def _learn(self, values: np.ndarray, exog: np.ndarray) -> None:
         """Fit to rows (n, D) and exogenous rows (n, K), on a shadow of self."""
+
+    def _learn_pool(self, members, values, exog, static) -> None:
+        """Fit one model to several series, on the unfitted `members`, for pooling="global"."""
+        raise ValueError(
+            f"The 'pooling' parameter of {self._owner} must be 'local'. Got 'global' instead."
+        )
+
+    def _pool_points(self, members, n_steps, exog) -> list[np.ndarray]:
+        """Point forecasts of several members of a panel."""
+        return [member._point(n_steps, rows) for member, rows in zip(members, exog)]
+
+    def _advance_pool(self, members, values, exog, refit) -> None:
+        """Take in rows of several of the `members_`, which are shadows."""
+        for member, rows, known in zip(members, values, exog):
+            member._advance(rows, known, refit)
 
     @abstractmethod
     def _advance(self, values: np.ndarray, exog: np.ndarray, refit: bool) -> None:

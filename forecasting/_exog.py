@@ -19,13 +19,19 @@ __all__ = ["ExogSpec", "check_order_of_arguments", "read_exog"]
 
 @dataclass(frozen=True)
 class ExogSpec:
-    """What the exogenous columns of fit were."""
+    """What the exogenous columns of fit were: those known beforehand, then the past-only ones."""
 
     columns: tuple
+    n_past: int = 0  # the last so many are known up to the cutoff alone
 
     @property
     def n_columns(self) -> int:
         return len(self.columns)
+
+    @property
+    def known(self) -> ExogSpec:
+        """Only the columns that a forecast has to be given."""
+        return ExogSpec(self.columns[: self.n_columns - self.n_past])
 
 
 def read_exog(
@@ -36,8 +42,9 @@ def read_exog(
     is_array: bool,
     owner: str,
     future: bool = False,
+    past_columns: Any = None,
 ) -> tuple[np.ndarray, ExogSpec]:
-    """Rows of X for the labels of `index`, in the column order of fit.
+    """Rows of X for the labels of `index`: the known columns of fit, then the past-only ones.
 
     Parameters
     ----------
@@ -51,14 +58,21 @@ def read_exog(
     owner : str
         The estimator's name in messages.
     future : bool
-        Whether `index` lies after the cutoff (for the wording).
+        Whether `index` lies after the cutoff, where past-only columns are not needed.
+    past_columns : list of column names, optional
+        In the fit, the columns that are not known beforehand.
 
     Returns
     -------
     values : ndarray of shape (len(index), n_columns)
     spec : ExogSpec
     """
+    full = spec
+    if spec is not None and future:
+        spec = spec.known
+        X = X if spec.n_columns or not full.n_past else None
     if X is None:
+        _refuse_unknown_past(past_columns, ())
         if spec is not None and spec.n_columns:
             rows = f"{len(index)} row{'s' if len(index) > 1 else ''}"
             start = "" if is_array else f" from {show(index[0])}"
@@ -70,17 +84,35 @@ def read_exog(
     if spec is not None and spec.n_columns == 0:
         raise ValueError("Forecaster was fitted without exogenous variables; X must be None.")
     if is_array:
-        values, columns = _array_rows(X, len(index), spec, owner)
+        values, columns = _array_rows(X, len(index), spec, owner, full)
     else:
         frame = _as_frame(X)
         columns = tuple(frame.columns) if spec is None else spec.columns
-        frame = _pick_columns(frame, columns)
+        frame = _pick_columns(frame, columns, () if full is None else full.columns)
         values = _label_rows(frame, index, future)
     _refuse_bad_values(values, index, columns, is_array, owner)
-    return values, ExogSpec(columns)
+    if spec is not None or past_columns is None:
+        return values, spec or ExogSpec(columns)
+    _refuse_unknown_past(past_columns, columns)
+    is_past = np.array([c in past_columns for c in columns])
+    order = np.argsort(is_past, kind="stable")
+    return values[:, order], ExogSpec(tuple(columns[i] for i in order), int(is_past.sum()))
 
 
-def _array_rows(X, n_rows, spec, owner):
+def _refuse_unknown_past(past_columns, columns):
+    if isinstance(past_columns, str) or not isinstance(past_columns, (list, tuple, type(None))):
+        raise TypeError(
+            f"`past_columns` must be a list of columns of X. Got {past_columns!r} "
+            f"({type(past_columns).__name__})."
+        )
+    unknown = [c for c in past_columns or () if c not in columns]
+    if unknown:
+        raise ValueError(
+            f"`past_columns` names columns that X does not have: {unknown}. X has {list(columns)}."
+        )
+
+
+def _array_rows(X, n_rows, spec, owner, full):
     if isinstance(X, (pd.DataFrame, pd.Series)):
         raise TypeError(
             "`y` was a numpy array, whose rows have no labels to align X with; pass X as a numpy "
@@ -90,7 +122,9 @@ def _array_rows(X, n_rows, spec, owner):
     X = X[:, None] if X.ndim == 1 else X
     if X.ndim != 2:
         raise ValueError(f"Found array with dim {X.ndim}, while dim <= 2 is required for `X`.")
-    if spec is not None and X.shape[1] != spec.n_columns:
+    if spec is not None and X.shape[1] == full.n_columns:
+        X = X[:, list(spec.columns)]
+    elif spec is not None and X.shape[1] != spec.n_columns:
         raise ValueError(
             f"X has {X.shape[1]} features, but {owner} is expecting {spec.n_columns} features as "
             "input."
@@ -99,8 +133,8 @@ def _array_rows(X, n_rows, spec, owner):
         raise ValueError(
             f"X must have one row for each step: expected {n_rows} rows, got {len(X)}."
         )
-    columns = tuple(range(X.shape[1]))
-    return read_values([X[:, i] for i in columns], columns, "X"), columns
+    columns = tuple(range(X.shape[1])) if spec is None else spec.columns
+    return read_values(list(X.T), columns, "X"), columns
 
 
 def _as_frame(X):
@@ -119,13 +153,13 @@ def _as_frame(X):
     return X
 
 
-def _pick_columns(frame, columns):
+def _pick_columns(frame, columns, all_columns):
     missing = [c for c in columns if c not in frame.columns]
     if missing:
         raise ValueError(
             f"Missing columns in X. Expected {list(columns)}. Got {list(frame.columns)}."
         )
-    extra = [c for c in frame.columns if c not in columns]
+    extra = [c for c in frame.columns if c not in columns and c not in all_columns]
     if extra:
         warnings.warn(
             f"Ignored columns not seen at fit: {extra}.", ExtraColumnsWarning, stacklevel=5

@@ -70,6 +70,13 @@ class ESNForecaster(BaseForecaster):
         and the rest wanders; differences once more what then wanders (lag-one autocorrelation
         above ``1 - 2 / sqrt(n)`` and no unit root rejected by a Dickey-Fuller test); and
         standardises. Each column of a system is judged by itself.
+    calendar : "auto", list of str or None, default=None
+        Features of the time stamps as known exogenous columns; see `list_calendar_features`.
+    fourier : dict, optional
+        Sine and cosine pairs as known exogenous columns: ``{period: order}``, periods in steps.
+    past_columns : list, optional
+        Columns of X that are known up to the cutoff alone: forecasts are not given them. They
+        are forecast along with y, as further variables of one system.
     season_length : int or "auto", default="auto"
         Steps of a season. "auto" takes the usual one of the index's frequency (7 for days, 12
         for months, 24 for hours, 52 for weeks), and 1 for years, integers and arrays.
@@ -88,6 +95,8 @@ class ESNForecaster(BaseForecaster):
     random_state : None, int, RandomState, Generator or SeedSequence, default=None
         Source of the reservoir's weights and of the residual draws, which repeat from call to
         call.
+    n_jobs : int, optional
+        Parallel fits of the series of a panel, through joblib.
 
     Attributes
     ----------
@@ -150,13 +159,20 @@ class ESNForecaster(BaseForecaster):
         washout: int | str = "auto",
         dtype: str = "float64",
         lags: Any = None,
+        strategy: str = "recursive",
+        horizon: int | None = None,
+        pooling: str = "local",
         transforms: Any = "auto",
+        calendar: Any = None,
+        fourier: Any = None,
+        past_columns: Any = None,
         season_length: int | str = "auto",
         freq: Any = None,
         missing: str = "raise",
         interval: str = "bootstrap",
         n_boot: int = 200,
         random_state: Any = None,
+        n_jobs: int | None = None,
     ):
         self.n_units = n_units
         self.spectral_radius = spectral_radius
@@ -176,13 +192,20 @@ class ESNForecaster(BaseForecaster):
         self.washout = washout
         self.dtype = dtype
         self.lags = lags
+        self.strategy = strategy
+        self.horizon = horizon
+        self.pooling = pooling
         self.transforms = transforms
+        self.calendar = calendar
+        self.fourier = fourier
+        self.past_columns = past_columns
         self.season_length = season_length
         self.freq = freq
         self.missing = missing
         self.interval = interval
         self.n_boot = n_boot
         self.random_state = random_state
+        self.n_jobs = n_jobs
 
     def _check_params(self):
         # the network's own parameters are checked by ESNRegressor, under the same names
@@ -251,6 +274,7 @@ class ESNForecaster(BaseForecaster):
 
     def _learn(self, values, exog):
         self._warn_if_constant(values)
+        values, exog = self._with_past(values, exog)
         rng = check_generator(self._fit_seed)
         seed = int(rng.randint(2**31 - 1))
         network = self._network(values, exog, seed)
@@ -258,7 +282,13 @@ class ESNForecaster(BaseForecaster):
         self._fit_network = network
         self._fit_memory = network.start(values, exog, 0, network.esn.state_)
         self._fit_errors, self._fit_residuals = network.errors(values, exog)
+        self._fit_residuals = self._fit_residuals[:, : self._fit_form.n_columns]
         self._fit_scores = scores
+
+    def _with_past(self, values, exog):
+        """Past-only columns are further variables, which forecasts need and do not show."""
+        n_known = exog.shape[1] - self._n_past
+        return np.concatenate([values, exog[:, n_known:]], axis=1), exog[:, :n_known]
 
     def _warn_if_constant(self, values):
         for column, label in zip(values.T, self._fit_form.labels):
@@ -275,37 +305,43 @@ class ESNForecaster(BaseForecaster):
         n_train, ends = conformal_origins(len(values))
         network = self._network(values[:n_train], exog[:n_train], seed)
         n_ahead = ConformalScores.steps_for(len(values) - n_train)
-        forecasts = network.paths_from(values, exog, ends, n_ahead)
-        return ConformalScores.measure(forecasts, values, ends)
+        n_columns = self._fit_form.n_columns
+        forecasts = network.paths_from(values, exog, ends, n_ahead)[:, :n_columns]
+        return ConformalScores.measure(forecasts, values[:, :n_columns], ends)
 
     def _advance(self, values, exog, refit):
         network, memory = self._fit_network, self._fit_memory
+        values, exog = self._with_past(values, exog)
         moved, rows, targets, predicted = network.advance(memory, values, exog)
         if refit:
             self._fit_network = network.learning(memory, rows, targets)
         self._fit_memory = moved
         # errors of rows that the weights had not seen: as honest as leave-one-out errors
         errors = np.concatenate([self._fit_errors, targets - predicted])
-        in_units = network.errors_after(memory, values, predicted)
+        in_units = network.errors_after(memory, values, predicted)[:, : self._fit_form.n_columns]
         self._fit_errors = errors[-_MOST_ERRORS:].copy()
         self._fit_residuals = np.concatenate([self._fit_residuals, in_units])[-_MOST_ERRORS:].copy()
 
     def _restart(self, values, exog, first):
+        n_columns = values.shape[1]
+        values, exog = self._with_past(values, exog)
         self._fit_memory = self._fit_network.start(values, exog, first)
         self._fit_network = copy.copy(self._fit_network)
         # the errors kept are labelled as the last rows, so they must be those of these rows
         fitted = self._fit_network.one_step(values, exog, first)
-        self._fit_residuals = (values[len(values) - len(fitted) :] - fitted)[-_MOST_ERRORS:].copy()
+        errors = values[len(values) - len(fitted) :] - fitted
+        self._fit_residuals = errors[-_MOST_ERRORS:, :n_columns].copy()
 
     # -------------------------------------------------------------- forecasting
 
     def _point(self, n_steps, exog):
         points, scaled = self._fit_network.paths(self._fit_memory, n_steps, exog)
-        self._warn_if_bounded(scaled[:, :, 0])
-        return points[:, :, 0]
+        n_columns = self._fit_form.n_columns
+        self._warn_if_bounded(scaled[:, :n_columns, 0])
+        return points[:, :n_columns, 0]
 
     def _warn_if_bounded(self, scaled):
-        low, high = self._fit_memory.bounds
+        low, high = (bound[: scaled.shape[1]] for bound in self._fit_memory.bounds)
         held = ((scaled <= low) | (scaled >= high)) & (low < high)
         if held.any():
             step, column = np.argwhere(held)[0]
@@ -318,7 +354,8 @@ class ESNForecaster(BaseForecaster):
 
     def _paths(self, n_steps, exog, n_paths, rng):
         innovations = draw_innovations(self._fit_errors, n_steps, n_paths, rng)
-        return self._fit_network.paths(self._fit_memory, n_steps, exog, innovations)[0]
+        paths = self._fit_network.paths(self._fit_memory, n_steps, exog, innovations)[0]
+        return paths[:, : self._fit_form.n_columns]
 
     def _bands(self, points, exog, levels, probabilities):
         if self.interval == "conformal":
@@ -342,7 +379,9 @@ class ESNForecaster(BaseForecaster):
     # -------------------------------------------------------------- diagnostics
 
     def _one_step(self, values, exog, first):
-        return self._fit_network.one_step(values, exog, first)
+        n_columns = values.shape[1]
+        values, exog = self._with_past(values, exog)
+        return self._fit_network.one_step(values, exog, first)[:, :n_columns]
 
     def _kept_residuals(self):
         return self._fit_residuals

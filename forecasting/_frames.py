@@ -16,6 +16,7 @@ from ._index import TimeAxis, read_axis, show
 __all__ = ["LARGEST", "MISSING", "Form", "Target", "fill", "read_target", "read_values", "unmasked"]
 
 MISSING = ("raise", "ffill", "interpolate")
+_MASKED = "mask"  # NaN are passed on to a forecaster that knows what to do with them
 LARGEST = 1e150  # its square, and sums of such squares, are finite
 
 
@@ -104,6 +105,7 @@ def read_target(
     missing: str = "raise",
     before: Any = None,
     keep_nan: bool = False,
+    masks: bool = False,
 ) -> Target:
     """Validate y for a fit.
 
@@ -114,12 +116,14 @@ def read_target(
         The estimator's name in messages.
     freq : str or offset, optional
         Frequency of an index that has none.
-    missing : {"raise", "ffill", "interpolate"}
-        What to do with NaN; filling uses rows of `y` alone.
+    missing : {"raise", "ffill", "interpolate", "mask"}
+        What to do with NaN; filling uses rows of `y` alone, "mask" leaves them.
     before : ndarray of shape (n_columns,), optional
         The row before the first, from which leading NaN are filled.
     keep_nan : bool
         Leave NaN as they are, if `missing` allows them.
+    masks : bool
+        Whether the estimator takes missing="mask".
 
     Raises
     ------
@@ -128,7 +132,7 @@ def read_target(
     ValueError
         If the index or the values are unusable.
     """
-    check_option("missing", missing, owner, MISSING)
+    check_option("missing", missing, owner, (*MISSING, _MASKED) if masks else MISSING)
     form, index, raw = _unwrap(y)
     axis = read_axis(index, freq=freq) if form.kind in ("series", "frame") else _array_axis(raw)
     values = read_values(raw, form.labels, "y")
@@ -144,7 +148,7 @@ def read_target(
     if np.isnan(values).any():
         if missing == "raise":
             _refuse_nan(values, index, form, owner)
-        if not keep_nan:
+        if not (keep_nan or missing == _MASKED):
             values = fill(values, missing, before)
             if np.isnan(values).any():
                 _refuse_leading_nan(values, index, form)

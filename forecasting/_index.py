@@ -141,8 +141,8 @@ def read_axis(index: pd.Index, *, freq: Any = None, what: str = "y") -> TimeAxis
 def _check_kind(index, what):
     if isinstance(index, pd.MultiIndex):
         raise TypeError(
-            f"`{what}` has a MultiIndex (several series). Fit one forecaster for each series, for "
-            "example over y.groupby(level=0), or pass a wide DataFrame if they are one system."
+            f"`{what}` has a MultiIndex (several series) where one series is needed. Choose one, "
+            f"for example {what}.xs(label)."
         )
     is_integer = index.dtype.kind in "iu" and not isinstance(
         index, (pd.TimedeltaIndex, pd.CategoricalIndex, pd.IntervalIndex)

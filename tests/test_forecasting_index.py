@@ -187,7 +187,6 @@ def broken(kind):
         ("object", TypeError, r"unsupported index type.*Got Index\(dtype=object\)"),
         ("timedelta", TypeError, "unsupported index type"),
         ("categorical", TypeError, "unsupported index type"),
-        ("multi", TypeError, "MultiIndex"),
         ("int gap", ValueError, r"follows 29 \(row 29\)"),
         ("period gap", ValueError, "1 period is missing, first 2024-02-01"),
         ("month gap", ValueError, "freq 'MS' but 1 period is missing, first 2020-06-01"),
