@@ -24,7 +24,8 @@ from echocast.reservoir import (
 
 from ._automatic import choose_lags, choose_transforms, safest_alpha
 from ._exog_features import ExogFeatures
-from ._transforms import Chain, resolve_transforms
+from ._transforms import Chain
+from ._transforms_registry import resolve_transforms
 
 __all__ = ["Memory", "RecursiveNetwork"]
 

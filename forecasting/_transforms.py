@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from sklearn.base import BaseEstimator, clone
+from sklearn.base import BaseEstimator
 
 from echocast._checks import check_number, refuse
 
@@ -24,7 +24,6 @@ __all__ = [
     "SeasonalDifference",
     "Standardize",
     "Transform",
-    "list_transforms",
 ]
 
 
@@ -260,44 +259,6 @@ def seasonal_indices(Y: np.ndarray, period: int) -> np.ndarray:
     place = (first + np.arange(len(rest))) % period
     means = np.stack([rest[place == k].mean(axis=0) for k in range(period)])
     return means - means.mean(axis=0)
-
-
-_REGISTRY = {
-    "standardize": Standardize,
-    "difference": Difference,
-    "seasonal_difference": SeasonalDifference,
-    "deseasonalize": Deseasonalize,
-}
-
-
-def list_transforms() -> list[str]:
-    """Names that the parameter `transforms` accepts, sorted.
-
-    Examples
-    --------
-    >>> from echocast.forecasting import list_transforms
-    >>> list_transforms()
-    ['deseasonalize', 'difference', 'seasonal_difference', 'standardize']
-    """
-    return sorted(_REGISTRY)
-
-
-def resolve_transforms(transforms: Any, owner: str) -> list[Transform]:
-    """Fresh, unfitted steps from names and objects."""
-    if isinstance(transforms, (str, Transform)):
-        transforms = [transforms]
-    rule = f"'auto' or a list of objects or names among {list_transforms()}"
-    if transforms is None or not isinstance(transforms, (list, tuple)):
-        refuse("transforms", owner, rule, transforms)
-    steps = []
-    for item in transforms:
-        if isinstance(item, str) and item in _REGISTRY:
-            steps.append(_REGISTRY[item]())
-        elif isinstance(item, Transform):
-            steps.append(clone(item))
-        else:
-            refuse("transforms", owner, rule, transforms)
-    return steps
 
 
 class Chain:

@@ -14,7 +14,8 @@ from echocast.forecasting._automatic import (
     seasonal_strength,
     unit_root_statistic,
 )
-from echocast.forecasting._transforms import Chain, Transform, resolve_transforms
+from echocast.forecasting._transforms import Chain, Transform
+from echocast.forecasting._transforms_registry import resolve_transforms
 
 MASKS = st.sampled_from([None, np.array([True, False]), np.array([False, True])])
 STEPS = st.lists(
