@@ -26,10 +26,12 @@ class Panel:
     @property
     def freq(self) -> Any:
         """The frequency of the longest series, which all must have; None if they need none."""
-        longest = max(self.parts, key=len)
-        if not isinstance(longest.index, pd.DatetimeIndex) or len(longest) < 3:
+        place = int(np.argmax([len(part) for part in self.parts]))
+        longest = self.parts[place].index
+        if not isinstance(longest, pd.DatetimeIndex) or len(longest) < 3:
             return None
-        return read_axis(longest.index).freq
+        with named(self.ids[place]):
+            return read_axis(longest).freq
 
     def stack(self, indexes: Sequence[pd.Index]) -> pd.MultiIndex:
         """The (series, time) index of one stretch of time for each series."""
@@ -106,7 +108,7 @@ def split_panel(y: Any, what: str = "y") -> Panel:
 
 def _refuse_swapped(ids, times, what):
     dates = (pd.DatetimeIndex, pd.PeriodIndex)
-    if isinstance(ids, dates) and not isinstance(times, dates):
+    if isinstance(ids, dates) and not isinstance(times, dates) and times.dtype.kind not in "iu":
         raise ValueError(
             f"`{what}` has the index levels (time, series); a panel has (series, time). Use "
             f"{what}.swaplevel()."
