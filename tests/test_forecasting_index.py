@@ -150,8 +150,6 @@ def broken(kind):
         index = pd.timedelta_range(0, periods=60, freq="D")
     elif kind == "categorical":
         index = pd.CategoricalIndex(range(60))
-    elif kind == "multi":
-        index = pd.MultiIndex.from_product([["a", "b"], range(30)])
     elif kind == "int gap":
         index = [*range(30), *range(31, 61)]
     elif kind == "period gap":
