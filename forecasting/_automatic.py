@@ -20,6 +20,7 @@ from ._transforms import (
     detrended,
     seasonal_indices,
 )
+from ._transforms_power import Log, blocks_of
 
 __all__ = [
     "choose_lags",
@@ -31,6 +32,9 @@ __all__ = [
 
 _WEAK, _STRONG = 0.3, 0.64  # seasonal strength from which means, or differences, are taken off
 _CRITICAL = -2.86  # Dickey-Fuller, 5 per cent, with a constant
+_LEAST_SHARE = 0.02  # of the mean, that the least value of a column in logarithms exceeds
+_GROWTH, _GROWTH_ERRORS = 0.75, 3.0  # of the spread with the level: at least, and standard errors
+_FEWEST_BLOCKS = 4
 _MOST_LAGS = 100
 _ALIKE = 0.5
 
@@ -38,28 +42,66 @@ _ALIKE = 0.5
 def choose_transforms(Y: np.ndarray, season_length: int) -> list[Transform]:
     """Unfitted steps for the rows (n_steps, n_columns), each with the columns it acts on.
 
-    1. A column whose seasonal strength exceeds 0.3 has its seasonal means taken off; but if the
+    1. Logarithms are taken of a positive column whose seasons grow with its level: the logarithm
+       of the spread within a season rises by more than 0.75 times that of its mean, and by more
+       than three standard errors; no value lies below 2 per cent of the mean, so that a zero is
+       not to be expected; and the logarithm has a season by rule 2. (Without one a logarithm
+       makes trends exponential, which did more harm than good.)
+    2. A column whose seasonal strength exceeds 0.3 has its seasonal means taken off; but if the
        strength exceeds 0.64 and what the means leave wanders, it is differenced over the season
        instead, as its season may wander too. Either needs three seasons.
-    2. What is left is differenced if it wanders: its lag-one autocorrelation exceeds
+    3. What is left is differenced if it wanders: its lag-one autocorrelation exceeds
        ``1 - 2 / sqrt(n)`` and a Dickey-Fuller test at 5 per cent does not reject a unit root.
        (The first condition spares short series, for which the test is too weak; the second
        spares smooth oscillations.)
-    3. All columns are standardised.
+    4. All columns are standardised.
     """
     steps: list[Transform] = []
+    logarithmic = _log_columns(Y, season_length)
+    if logarithmic.any():
+        steps.append(Log(columns=logarithmic))
+        Y = steps[0].fit(Y, season_length).forward(Y, 0)
+    seasonal: list[Transform] = []
     differenced, centred = _seasonal_columns(Y, season_length)
     if differenced.any():
-        steps.append(SeasonalDifference(columns=differenced))
+        seasonal.append(SeasonalDifference(columns=differenced))
     if centred.any():
-        steps.append(Deseasonalize(columns=centred))
+        seasonal.append(Deseasonalize(columns=centred))
     rest = Y
-    for step in steps:
+    for step in seasonal:
         rest = step.fit(rest, season_length).forward(rest, 0)
     wandering = np.array([_wanders(column) for column in rest.T])
+    steps += seasonal
     if wandering.any():
         steps.append(Difference(columns=wandering))
     return [*steps, Standardize()]
+
+
+def _log_columns(Y, season_length):
+    """Mask of the positive columns with seasons that grow with the level."""
+    grows = np.array([_spread_grows(column, season_length) for column in Y.T])
+    if not grows.any():
+        return grows
+    seasonal = np.any(_seasonal_columns(np.log(np.where(grows, Y, 1.0)), season_length), axis=0)
+    return grows & seasonal
+
+
+def _spread_grows(y, season_length):
+    if season_length < 2 or y.min() <= _LEAST_SHARE * y.mean():
+        return False
+    means, spreads = blocks_of(y, max(season_length, 4))
+    varying = spreads > 1e-12 * means
+    if varying.sum() < _FEWEST_BLOCKS:
+        return False
+    level, spread = np.log(means[varying]), np.log(spreads[varying])
+    level = level - level.mean()
+    energy = level @ level
+    if energy <= 1e-12 * len(level):
+        return False
+    growth = level @ spread / energy
+    rest = spread - spread.mean() - growth * level
+    error = np.sqrt(rest @ rest / (len(level) - 2) / energy)
+    return bool(growth > _GROWTH and growth > _GROWTH_ERRORS * error)
 
 
 def _seasonal_columns(Y, season_length):

@@ -17,7 +17,7 @@ from echocast._checks import check_number, check_option
 
 from ._transforms import Transform
 
-__all__ = ["BoxCox", "Log", "YeoJohnson"]
+__all__ = ["BoxCox", "Log", "YeoJohnson", "blocks_of"]
 
 _REACH = 1e3  # values come back within this factor of the extremes of fit
 _LOWEST, _HIGHEST = -1.0, 2.0  # of a Box-Cox power that is chosen from the rows
@@ -207,12 +207,9 @@ class BoxCox(_Positive):
         y = y / np.exp(np.log(y).mean())
         if self.method == "mle":
             return _minimum(lambda power: _unlikeliness(y, power))
-        width = max(2, season_length)
-        n_blocks = len(y) // width
-        if n_blocks < 2:
+        means, spreads = blocks_of(y, max(2, season_length))
+        if len(means) < 2:
             return 1.0
-        blocks = y[len(y) - n_blocks * width :].reshape(n_blocks, width)
-        means, spreads = blocks.mean(axis=1), _spreads(blocks)
         return _minimum(lambda power: _unevenness(means, spreads, power))
 
 
@@ -227,15 +224,20 @@ def _unlikeliness(y, power):
     return 0.5 * len(y) * np.log(variance) if variance > 0 else np.inf
 
 
-def _spreads(blocks):
-    """Standard deviation of each row of blocks, about a line where that leaves enough of it."""
-    width = blocks.shape[1]
-    rest = blocks - blocks.mean(axis=1, keepdims=True)
+def blocks_of(y: np.ndarray, width: int) -> tuple[np.ndarray, np.ndarray]:
+    """Means of the last whole blocks of rows, and their standard deviations.
+
+    These are about a line in each block, where its width leaves enough to measure them by.
+    """
+    n_blocks = len(y) // width
+    blocks = y[len(y) - n_blocks * width :].reshape(n_blocks, width)
+    means = blocks.mean(axis=1)
+    rest = blocks - means[:, None]
     if width < 4:
-        return rest.std(axis=1, ddof=1)
+        return means, np.sqrt((rest**2).sum(axis=1) / (width - 1))
     times = np.arange(width) - (width - 1) / 2
     rest = rest - np.outer(rest @ times / (times @ times), times)
-    return np.sqrt((rest**2).sum(axis=1) / (width - 2))
+    return means, np.sqrt((rest**2).sum(axis=1) / (width - 2))
 
 
 def _unevenness(means, spreads, power):

@@ -7,7 +7,13 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
 import oracles_forecasting as oracles
-from echocast.forecasting import Deseasonalize, Difference, SeasonalDifference, Standardize
+from echocast.forecasting import (
+    Deseasonalize,
+    Difference,
+    ESNForecaster,
+    SeasonalDifference,
+    Standardize,
+)
 from echocast.forecasting._automatic import (
     choose_lags,
     choose_transforms,
@@ -201,3 +207,35 @@ def test_lags():
     for bad in (0, -1, True, 1.5, [], [0], "auto", [1.5]):
         with pytest.raises(ValueError, match="'lags' parameter of F"):
             choose_lags(bad, 50, 1, 1, "F")
+
+
+def test_logarithms_are_taken_where_seasons_grow_with_the_level():
+    rng = np.random.RandomState(0)
+    t = np.arange(144)
+    level = 100 * np.exp(0.02 * t)
+    shape = np.sin(2 * np.pi * t / 12) + 0.2 * rng.randn(144)
+    growing = level * (1 + 0.3 * shape)
+    assert chosen(growing, 12)[0] == "Log"
+    assert chosen(level + 30 * shape, 12)[0] != "Log"  # even seasons
+    assert chosen(growing - growing.min(), 12)[0] != "Log"  # a zero
+    assert chosen(-growing, 12)[0] != "Log"
+    assert chosen(growing, 1)[0] != "Log"
+    assert chosen(level * np.exp(0.2 * rng.randn(144)), 12)[0] != "Log"  # no season
+    both = choose_transforms(np.column_stack([growing, rng.randn(144)]), 12)
+    assert_array_equal(both[0].columns, [True, False])
+    even = share(lambda r: 50 + 5 * shape + autoregression(r, 0.5, 144), "Log", m=12)
+    assert even < 0.02
+
+
+def test_growing_seasons_are_forecast_better_in_logarithms():
+    t = np.arange(132)
+    rng = np.random.RandomState(1)
+    noise = np.exp(0.05 * rng.randn(132))
+    y = 100 * np.exp(0.015 * t + 0.4 * np.sin(2 * np.pi * t / 12)) * noise
+    scores = [
+        ESNForecaster(30, season_length=12, transforms=transforms, random_state=0)
+        .fit(y[:108])
+        .score(y[108:])
+        for transforms in ("auto", ["seasonal_difference", "standardize"])
+    ]
+    assert scores[0] < 0.8 * scores[1]
