@@ -25,8 +25,6 @@ loss            "squared" or "absolute" (re-weighted least squares).
 shared          one penalty for all steps (multi_output) or one for each (direct).
 weight_power    rows weigh ``scale ** weight_power``: 0 resembles MASE; 1, on logarithms,
                 resembles sMAPE.
-balance         rows weigh ``1 / rows of their series ** balance``.
-recent          rows weigh ``0.5 ** (age / recent)``, age in rows before the end of the series.
 max_rows        origins used; beyond it they are thinned evenly.
 keep_errors     out-of-fold errors for `paths`; leave out to save time where only points count.
 """
@@ -34,7 +32,6 @@ keep_errors     out-of-fold errors for `paths`; leave out to save time where onl
 from __future__ import annotations
 
 import copy
-import hashlib
 from dataclasses import dataclass, replace
 from math import gcd
 from typing import Any, Self
@@ -53,13 +50,13 @@ from ._pooled_features import (
     step_features,
     targets,
 )
-from ._pooled_fit import Rows, Statistics, fit_absolute, fit_squared, predict_rows, step_statistics
+from ._pooled_fit import Rows
+from ._pooled_readout import fit_readout
+from ._pooled_rows import as_lists, canonical, complete, folds, mean_and_spread, whole_paths
 
 __all__ = ["Memory", "PooledNetwork"]
 
-_FOLDS = 5
 _FEWEST_ROWS = 5  # rows that a step needs to have a readout of its own
-_MOST_ERRORS = 1000
 _MOST_STATES = 4_000_000  # numbers held at a time while states become rows
 _ALPHAS = tuple(10.0 ** np.arange(-6.0, 3.0))
 
@@ -78,8 +75,6 @@ class Memory:
         The last rows, at most as many as steps are trained; NaN where they were missing.
     exog : ndarray of shape (n_recent, n_exog)
     static : ndarray of shape (n_static,)
-    weight : float
-        Weight of the series' rows if it is learnt from.
     """
 
     carry: Carry
@@ -87,19 +82,6 @@ class Memory:
     recent: np.ndarray
     exog: np.ndarray
     static: np.ndarray
-    weight: float = 1.0
-
-
-@dataclass(frozen=True)
-class _Readout:
-    """What one seed learns."""
-
-    coef: np.ndarray  # (H, p + q, D)
-    statistics: Statistics
-    divide_shared: np.ndarray  # (p,)
-    divide_own: np.ndarray  # (H, q)
-    alphas: np.ndarray  # (H,)
-    spread: np.ndarray | None  # (H, D), mean absolute residual of an absolute loss
 
 
 class PooledNetwork:
@@ -122,8 +104,7 @@ class PooledNetwork:
     shared : bool, default=False
     alphas : sequence of float, default=1e-6 to 100 by decades
         Penalties, relative to the sum of the weights and to standardised features.
-    weight_power, balance : float, default=0.0
-    recent : float, optional
+    weight_power : float, default=0.0
     warm : int, optional
         Rows before the first origin of a series; by default a fifth of the median length, 2 to
         10.
@@ -157,8 +138,6 @@ class PooledNetwork:
         shared: bool = False,
         alphas: Any = _ALPHAS,
         weight_power: float = 0.0,
-        balance: float = 0.0,
-        recent: float | None = None,
         warm: int | None = None,
         max_rows: int = 20000,
         keep_errors: bool = True,
@@ -179,8 +158,6 @@ class PooledNetwork:
         self.shared = shared
         self.alphas = np.atleast_1d(np.asarray(alphas, dtype=np.float64))
         self.weight_power = weight_power
-        self.balance = balance
-        self.recent = recent
         self.warm = warm
         self.max_rows = max_rows
         self.keep_errors = keep_errors
@@ -216,9 +193,9 @@ class PooledNetwork:
         ValueError
             If a series has no complete row.
         """
-        values, exog, static = _as_lists(values, exog, static)
+        values, exog, static = as_lists(values, exog, static)
         self._learn_scales(exog, static)
-        order = _canonical(values, exog, static)
+        order = canonical(values, exog, static)
         pool = [self._strip(values[i], exog[i], static[i]) for i in order]
         n_columns = pool[0][0].shape[1]
         n_known = exog[0].shape[1] - n_past
@@ -236,8 +213,8 @@ class PooledNetwork:
     def _learn_scales(self, exog, static):
         """Mean and deviation of the outside columns over the rows of fit, fixed from here on."""
         rows = np.concatenate(exog)
-        self._exog_scale = _mean_and_spread(rows)
-        self._static_scale = _mean_and_spread(static)
+        self._exog_scale = mean_and_spread(rows)
+        self._static_scale = mean_and_spread(static)
 
     def _draw(self):
         self._reservoirs = []
@@ -261,14 +238,10 @@ class PooledNetwork:
             keep = self._eligible(rolled, origins)
             rolls.append((rolled, keep, self._known_ahead(X, keep), fixed))
             T.append(targets(self.layout_, rolled, Y, keep))
-            weights.append(self._weights(rolled, keep, len(Y) - 1 - keep))
-            place.append(
-                np.stack([np.full(len(keep), i), keep, np.full(len(keep), len(Y))], axis=1)
-            )
+            weights.append(self._weights(rolled, keep))
+            place.append(np.stack([np.full(len(keep), i), keep], axis=1))
         place, T = np.concatenate(place), np.concatenate(T)
-        counts = np.bincount(place[:, 0], minlength=len(pool))
-        self._balance = np.where(counts > 0, np.maximum(counts, 1.0) ** -self.balance, 0.0)
-        weights = np.concatenate(weights) * self._balance[place[:, 0]]
+        weights = np.concatenate(weights)
         enough = np.isfinite(T).all(axis=2).sum(axis=0) >= _FEWEST_ROWS
         self.horizon_ = int(np.argmin(enough)) if not enough.all() else self.horizon
         self.layout_ = replace(self.layout_, horizon=self.horizon_)
@@ -278,16 +251,24 @@ class PooledNetwork:
         T = T[:, : self.horizon_]
         self._weight_unit = weights.mean()
         w = weights / self._weight_unit
-        held, hidden = _folds(place, len(pool), self.horizon_)
-        kept = _complete(T) if self.keep_errors else np.empty(0, dtype=int)
+        held, hidden = folds(place, self.horizon_)
+        kept = complete(T) if self.keep_errors else np.empty(0, dtype=int)
         guesses = []
         for i in range(self.n_seeds):
             Z, E = self._stack(i, rolls)
-            readout, guess = self._fit_seed(Rows(Z, E, T, w, held, hidden), kept)
+            readout, guess = fit_readout(
+                Rows(Z, E, T, w, held, hidden),
+                kept,
+                self.alphas,
+                loss=self.loss,
+                shared=self.shared,
+            )
             self._readouts.append(readout)
             guesses.append(guess)
-        if self.keep_errors and len(held):
-            self.errors_ = _whole_paths(T[kept] - np.median(guesses, axis=0))
+        if self.keep_errors:  # the reference needs no learning, so its errors are honest too
+            self.errors_ = whole_paths(
+                T[kept] - np.median(guesses, axis=0) if len(held) else T[kept]
+            )
 
     def _begin(self, Y, X, fixed):
         return begin(self.layout_, Y[0], X[0])
@@ -295,7 +276,7 @@ class PooledNetwork:
     def _pick_origins(self, pool):
         """Origins of each series, thinned evenly from its end if there are too many."""
         possible = [np.arange(self.warm_ - 1, len(Y) - 1) for Y, _, _ in pool]
-        stride = -(-sum(len(p) for p in possible) // self.max_rows)
+        stride = max(1, -(-sum(len(p) for p in possible) // self.max_rows))
         while any(gcd(stride, m) > 1 for m in self.periods) and stride > 1:
             stride += 1  # all places in the season are to be seen
         return [p[::-1][::stride][::-1] for p in possible]
@@ -307,9 +288,8 @@ class PooledNetwork:
             ready &= rolled.count > self.layout_.season
         return origins[ready[origins]]
 
-    def _weights(self, rolled, origins, age):
-        weights = rolled.unit[origins].mean(axis=1) ** self.weight_power
-        return weights * 0.5 ** (age / self.recent) if self.recent else weights
+    def _weights(self, rolled, origins):
+        return rolled.unit[origins].mean(axis=1) ** self.weight_power
 
     def _known_ahead(self, X, origins):
         """Known columns at the targets, (n_origins, horizon, n_known); the last row goes on."""
@@ -332,22 +312,6 @@ class PooledNetwork:
                 E.append(step_features(self.layout_, rolled, origins, known[:, : self.horizon_]))
             first = last
         return np.concatenate(Z), np.concatenate(E)
-
-    def _fit_seed(self, rows, kept):
-        divide_shared = _root_mean_square(rows.Z, rows.w)
-        divide_own = _root_mean_square(rows.E, rows.w)
-        rows = replace(rows, Z=rows.Z / divide_shared, E=rows.E / divide_own)
-        coef, folds, chosen, sums = fit_squared(rows, self.alphas, shared=self.shared)
-        spread = None
-        if self.loss == "absolute":
-            if not self.keep_errors:
-                rows, folds = replace(rows, held=rows.held[:0], hidden=rows.hidden[:0]), folds[:0]
-            coef, folds, spread = fit_absolute(rows, coef, chosen, sums, folds=folds)
-        guess = np.full((len(kept), *rows.T.shape[1:]), np.nan)
-        for k, held in enumerate(rows.held):
-            here = held[kept]
-            guess[here] = predict_rows(folds[k], rows.Z[kept[here]], rows.E[kept[here]])
-        return _Readout(coef, sums, divide_shared, divide_own, chosen, spread), guess
 
     # ------------------------------------------------------------------- memory
 
@@ -378,7 +342,7 @@ class PooledNetwork:
         -------
         list of Memory
         """
-        values, exog, static = _as_lists(values, exog, static)
+        values, exog, static = as_lists(values, exog, static)
         pool = [self._strip(*series) for series in zip(values, exog, static)]
         fresh = []
         for Y, X, fixed in pool:
@@ -446,7 +410,7 @@ class PooledNetwork:
         memories : list of Memory
         """
         none = np.zeros((len(values), 0))
-        values, exog, _ = _as_lists(values, exog, none)
+        values, exog, _ = as_lists(values, exog, none)
         mean, spread = self._exog_scale
         news = [(Y, (X - mean) / spread) for Y, X in zip(values, exog)]
         network = self._learning(memories, news) if refit and self.horizon_ else self
@@ -465,18 +429,14 @@ class PooledNetwork:
             target[origins[:, None] + steps < len(memory.recent)] = np.nan  # learnt before
             rolls.append((rolled, origins, self._known_ahead(exog, origins), memory.static))
             T.append(target)
-            weight = self._weights(rolled, origins, np.zeros(len(origins)))
-            weights.append(weight * memory.weight)
+            weights.append(self._weights(rolled, origins))
             before.append(memory)
         w = np.concatenate(weights) / self._weight_unit
         other = copy.copy(self)
-        none = np.zeros((0, len(w)), dtype=bool)
         other._readouts = []
         for i, readout in enumerate(self._readouts):
             Z, E = self._stack_after(i, rolls, before)
-            Z, E = Z / readout.divide_shared, E / readout.divide_own
-            rows = Rows(Z, E, np.concatenate(T), w, none, none)
-            other._readouts.append(self._learnt(readout, rows))
+            other._readouts.append(readout.taught(Z, E, np.concatenate(T), w))
         return other
 
     def _stack_after(self, i, rolls, memories):
@@ -489,19 +449,6 @@ class PooledNetwork:
         ]
         E = [step_features(self.layout_, rolled, o, known) for rolled, o, known, _ in rolls]
         return np.concatenate(Z), np.concatenate(E)
-
-    def _learnt(self, readout, rows):
-        new = _sums(rows)
-        total = readout.statistics.plus(new)
-        if self.loss == "squared":
-            coef = total.solve(readout.alphas, rows.penalised)
-        else:
-            size = 3.0 * readout.spread
-            residual = rows.T - predict_rows(readout.coef, rows.Z, rows.E)
-            pushed = replace(rows, T=np.clip(residual, -size, size))
-            gradient = replace(total, cross=_sums(pushed).cross)
-            coef = readout.coef + gradient.solve(readout.alphas, rows.penalised)
-        return replace(readout, coef=coef, statistics=total)
 
     # ----------------------------------------------------------------- forecast
 
@@ -566,9 +513,7 @@ class PooledNetwork:
         guesses = []
         for i, readout in enumerate(self._readouts):
             Z, E = self._stack_after(i, rolls, memories)
-            guesses.append(
-                predict_rows(readout.coef, Z / readout.divide_shared, E / readout.divide_own)
-            )
+            guesses.append(readout.predict(Z, E))
         return base + np.median(guesses, axis=0) * unit, unit
 
     def _fallback(self, rolls):
@@ -607,118 +552,31 @@ class PooledNetwork:
             out = self._run([memory] * n_paths, n_steps, future, draw)
         return np.moveaxis(out, 0, 2)
 
-    def one_step(self, Y: np.ndarray, X: np.ndarray, static: np.ndarray) -> np.ndarray:
-        """Predictions of the rows after the first complete one, each from the rows before it."""
+    def from_origins(
+        self, Y: np.ndarray, X: np.ndarray, static: np.ndarray, origins: np.ndarray
+    ) -> np.ndarray:
+        """Forecasts of the trained steps after rows of one series, (n_origins, horizon, D).
+
+        Parameters
+        ----------
+        Y : ndarray of shape (n_steps, n_columns)
+            The first row must be complete.
+        X : ndarray of shape (n_steps, n_exog)
+            Beyond its end, known columns repeat their last value.
+        static : ndarray of shape (n_static,)
+        origins : ndarray of int
+            The last row that each forecast knows.
+        """
         Y, X, fixed = self._strip(Y, X, static)
         rolled, _ = roll(self.layout_, self._begin(Y, X, fixed), Y, X, fixed)
-        origins = np.arange(len(Y) - 1)
-        one = replace(self.layout_, horizon=1)
-        base = references(one, rolled, origins)
         if not self.horizon_:
-            return base[:, 0]
-        known = self._known_ahead(X, origins)[:, :1]
+            return references(replace(self.layout_, horizon=1), rolled, origins)
+        base = references(self.layout_, rolled, origins)
+        known = self._known_ahead(X, origins)
         guesses = []
         for reservoir, readout in zip(self._reservoirs, self._readouts):
-            states = reservoir.transform(rolled.inputs)
-            Z = shared_features(one, rolled, origins, states[origins], fixed)
-            E = step_features(one, rolled, origins, known)
-            Z, E = Z / readout.divide_shared, E / readout.divide_own[:1]
-            guesses.append(predict_rows(readout.coef[:1], Z, E))
-        return (base + np.median(guesses, axis=0) * rolled.scale[origins][:, None])[:, 0]
-
-
-def _as_lists(values, exog, static):
-    """Float arrays (n_i, D), (n_i, K) and (n_series, S)."""
-    values = [np.asarray(y, dtype=np.float64) for y in values]
-    values = [y[:, None] if y.ndim == 1 else y for y in values]
-    if exog is None:
-        exog = [np.zeros((len(y), 0)) for y in values]
-    exog = [np.asarray(x, dtype=np.float64) for x in exog]
-    static = np.zeros((len(values), 0)) if static is None else np.asarray(static, dtype=np.float64)
-    return values, exog, static
-
-
-def _mean_and_spread(rows):
-    spread = rows.std(axis=0)
-    return rows.mean(axis=0), np.where(spread > 0, spread, 1.0)
-
-
-def _root_mean_square(rows, weights):
-    size = np.sqrt(np.tensordot(weights, rows**2, axes=(0, 0)) / weights.sum())
-    return np.where(size > 1e-12, size, 1.0)
-
-
-def _canonical(values, exog, static):
-    """An order of the series that depends on what they hold alone, not on how they come."""
-    digests = [
-        hashlib.sha256(y.tobytes() + x.tobytes() + s.tobytes()).digest()
-        for y, x, s in zip(values, exog, static)
-    ]
-    return sorted(range(len(values)), key=lambda i: digests[i])
-
-
-def _folds(place, n_series, horizon):
-    """Rows that each fold tests on, and rows it does not learn from, (n_folds, n) each.
-
-    `place` holds series, origin and length of each row. Whole series are held out where there
-    are enough of them, otherwise stretches of time, together with the origins on either side
-    whose targets overlap theirs.
-    """
-    folds = np.arange(_FOLDS)[:, None]
-    if len(np.unique(place[:, 0])) >= 2 * _FOLDS:
-        held = place[:, 0] % _FOLDS == folds
-        return held, held
-    if len(place) < 2 * _FOLDS:
-        none = np.zeros((0, len(place)), dtype=bool)
-        return none, none
-    held = np.zeros((_FOLDS, len(place)), dtype=bool)
-    hidden = held.copy()
-    for i in range(n_series):
-        rows = np.flatnonzero(place[:, 0] == i)
-        if not len(rows):
-            continue
-        time = place[rows, 1]
-        block = np.arange(len(rows)) * _FOLDS // len(rows)
-        guard = min(horizon - 1, int(np.ptp(time)) // _FOLDS)
-        for k in np.unique(block):
-            inside = time[block == k]
-            held[k, rows] = block == k
-            hidden[k, rows] = (time >= inside[0] - guard) & (time <= inside[-1] + guard)
-    return held, hidden
-
-
-def _complete(T):
-    """Rows whose path of errors is kept: those with all steps known, thinned evenly."""
-    known = np.isfinite(T).all(axis=2)
-    rows = np.flatnonzero(known.all(axis=1))
-    if len(rows) < 20:
-        rows = np.flatnonzero(known.any(axis=1))
-    if len(rows) > _MOST_ERRORS:
-        rows = rows[np.linspace(0, len(rows) - 1, _MOST_ERRORS).astype(int)]
-    return rows
-
-
-def _whole_paths(errors):
-    """Paths of errors; the unknown end of a path repeats its last error, grown like the rest."""
-    known = np.isfinite(errors).all(axis=2)
-    errors = errors[known.any(axis=1)]
-    known = known[known.any(axis=1)]
-    size = np.sqrt(np.nanmean(np.where(known[:, :, None], errors, np.nan) ** 2, axis=0))
-    size = np.where(size > 0, size, 1.0)
-    out = errors.copy()
-    for h in range(out.shape[1]):
-        gap = ~known[:, h]
-        if gap.any() and h:
-            out[gap, h] = out[gap, h - 1] * size[h] / size[h - 1]
-    return np.nan_to_num(out)
-
-
-def _sums(rows):
-    """Statistics of all rows."""
-    n_steps, n_coef = rows.T.shape[1], len(rows.penalised)
-    gram = np.zeros((n_steps, n_coef, n_coef))
-    cross = np.zeros((n_steps, n_coef, rows.T.shape[2]))
-    weight = np.zeros(n_steps)
-    for h, [(g, c, _, s)] in step_statistics(rows, np.ones((1, len(rows.Z)), dtype=bool)):
-        gram[h], cross[h], weight[h] = g, c, s
-    return Statistics(gram, cross, weight)
+            states = reservoir.transform(rolled.inputs)[origins]
+            Z = shared_features(self.layout_, rolled, origins, states, fixed)
+            E = step_features(self.layout_, rolled, origins, known)
+            guesses.append(readout.predict(Z, E))
+        return base + np.median(guesses, axis=0) * rolled.scale[origins][:, None]

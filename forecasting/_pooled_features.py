@@ -238,11 +238,17 @@ def shared_features(
     if len(lags):
         back = rolled.whole[at[:, None] - lags] - now[:, None]
         bound = (layout.clip + lags)[None, :, None]
-        blocks.append(np.clip(back / unit[:, None], -bound, bound).reshape(n, -1))
+        blocks.append(
+            np.clip(back / unit[:, None], -bound, bound).reshape(n, now.shape[1] * len(lags))
+        )
     blocks.append(rolled.drift[origins] / unit)
     for means in (rolled.levels, rolled.slopes):
         far = 4 * layout.clip
-        blocks.append(np.clip(means[origins] / unit[:, None], -far, far).reshape(n, -1))
+        blocks.append(
+            np.clip(means[origins] / unit[:, None], -far, far).reshape(
+                n, now.shape[1] * means.shape[1]
+            )
+        )
     blocks += [rolled.exog[at], np.tile(static, (n, 1)), states]
     return np.concatenate(blocks, axis=1)
 

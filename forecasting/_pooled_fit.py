@@ -311,7 +311,7 @@ def fit_absolute(
 
 def _absolute_weights(size, base):
     """``1 / |residual|`` with mean one over the weights `base` (n, H), bounded above."""
-    n, n_steps, n_columns = size.shape
+    n_steps = size.shape[1]
     weights = np.zeros_like(size)
     for h in range(n_steps):
         here = base[:, h] > 0
