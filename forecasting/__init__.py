@@ -24,6 +24,7 @@ from ._metrics import (
     winkler,
 )
 from ._plot import ForecastDisplay
+from ._plot_backtest import BacktestDisplay
 from ._search import ForecastSearchCV
 from ._transforms import (
     Deseasonalize,
@@ -37,6 +38,7 @@ from ._transforms_registry import list_transforms, register_transform
 from ._transforms_trend import Detrend
 
 __all__ = [
+    "BacktestDisplay",
     "BacktestResult",
     "BoxCox",
     "Deseasonalize",

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import inspect
+import numbers
 import sys
-import time
+import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -14,73 +14,20 @@ import pandas as pd
 from joblib import Parallel, delayed
 from sklearn.base import clone
 
-from echocast._checks import check_number, refuse
+from echocast._checks import check_generator, check_number, check_option, refuse
+from echocast.exceptions import EchocastWarning
 
-from ._frames import Target, fill, read_target
-from ._index import seasonal_period
+from ._backtest_panel import PanelRun, plan_panel
+from ._backtest_result import BacktestResult, Part, assemble
+from ._backtest_run import Done, SeriesRun, split_groups
+from ._frames import Target, read_target
+from ._index import seasonal_period, show
 from ._levels import read_levels
-from ._metrics import coverage, resolve_metric
-from ._windows import Window, plan_windows
+from ._metrics import resolve_metric
+from ._panel import Panel, is_panel, named, split_panel
+from ._windows import plan_windows
 
 __all__ = ["BacktestResult", "backtest"]
-
-
-@dataclass(frozen=True, repr=False)
-class BacktestResult:
-    """Forecasts and scores from rolling origins.
-
-    Attributes
-    ----------
-    forecasts : DataFrame
-        One row for each origin, variable and step: ``cutoff`` (last label trained on),
-        ``time``, ``step`` (counted from the cutoff), ``y``, ``forecast`` and for each level
-        ``lo-80``, ``hi-80``, ...; with several variables also ``variable``.
-    scores : DataFrame
-        One row for each origin (and variable): ``cutoff``, the metrics, ``coverage-80``, ... for
-        each level (a share from 0 to 1), and ``fit_seconds`` and ``predict_seconds``.
-    settings : dict
-        How the windows were made: horizon, step, window, gap, refit, X_future, season_length.
-    """
-
-    forecasts: pd.DataFrame
-    scores: pd.DataFrame
-    settings: dict = field(default_factory=dict)
-
-    def __repr__(self) -> str:
-        means = self.summary().drop(["fit_seconds", "predict_seconds"])
-        shown = ", ".join(f"{name} {mean:.3g}" for name, mean in means.items())
-        windows = self.scores["cutoff"].nunique()
-        steps = self.settings.get("horizon", self.forecasts["step"].nunique())
-        return f"BacktestResult({windows} windows of {steps} steps; means: {shown})"
-
-    def summary(self) -> pd.Series:
-        """Mean of each score over origins and variables; the times are summed over origins.
-
-        Returns
-        -------
-        Series
-        """
-        scores = self.scores.drop(columns=["cutoff", "variable"], errors="ignore")
-        summary = scores.mean()
-        once = self.scores.drop_duplicates("cutoff")  # a window's time stands in each variable
-        for name in ("fit_seconds", "predict_seconds"):
-            summary[name] = once[name].sum()
-        return summary.rename("backtest")
-
-    def plot(self, ax: Any = None) -> Any:
-        """Draw the true values and the forecast from each origin.
-
-        Parameters
-        ----------
-        ax : matplotlib Axes, optional
-
-        Returns
-        -------
-        matplotlib Axes
-        """
-        from ._plot import plot_backtest
-
-        return plot_backtest(self, ax)
 
 
 def backtest(
@@ -95,9 +42,12 @@ def backtest(
     window: str = "expanding",
     gap: int = 0,
     refit: bool | int = True,
+    scaler: str = "refit",
     level: Any = None,
     metrics: Any = ("mase", "rmsse", "smape"),
     X_future: Any = "actual",
+    align: str = "calendar",
+    static: Any = None,
     season_length: int | str = "auto",
     n_jobs: int | None = None,
     progress: Any = False,
@@ -114,9 +64,9 @@ def backtest(
     forecaster : estimator
         Cloned for each fit; it is not changed itself.
     y : Series, DataFrame or ndarray
-        As for the forecaster's `fit`.
+        As for the forecaster's `fit`; with a (series, time) MultiIndex, a panel.
     X : DataFrame or ndarray, optional
-        Exogenous columns for all rows of y.
+        Exogenous columns for all rows of y; for a panel indexed like it, or by time alone.
     horizon : int
         Steps to forecast from each origin.
     n_windows : int, optional
@@ -132,8 +82,14 @@ def backtest(
     gap : int, default=0
         Rows between the cutoff and the first row scored.
     refit : bool or int, default=True
-        True fits in each window, an int k in each k-th; the others (or, if False, all but the
+        True learns in each window, an int k in each k-th; the others (or, if False, all but the
         first) take in the new rows by `update`, with weights and transforms as they are.
+    scaler : {"refit", "first_window"}, default="refit"
+        What learning again means. "refit" is a new fit. "first_window" keeps transforms, lags,
+        penalty and reservoir as the first window had them and learns the readout alone, from
+        all rows of the window: exact, and for forecasters with a fast path one pass over the
+        data for all windows. Other forecasters do it by ``update(refit=True)``, or where that is
+        not possible by new fits; `settings` of the result says what was done.
     level : float or list of float in [1, 100), optional
         Levels of prediction intervals, in per cent.
     metrics : str, callable or sequence of such, default=("mase", "rmsse", "smape")
@@ -142,11 +98,17 @@ def backtest(
         Exogenous rows a forecast is given: the true ones (a claim that they are known in
         advance), the last row before the cutoff repeated, or what ``X_future(X_train, index)``
         returns for the labels `index` (for arrays: the row numbers).
+    align : {"calendar", "series_end"}, default="calendar"
+        For a panel, whether windows have common cutoff dates, at which nothing later of any
+        series is known, or lie before the end of each series. A model for all series
+        (``pooling="global"``) then knows, at the cutoff of one series, later rows of others.
+    static : DataFrame, optional
+        Static columns for the `fit` of a model for all series of a panel.
     season_length : int or "auto", default="auto"
         Season of MASE and RMSSE; "auto" takes the forecaster's own, if it has one, else the
         usual one of the frequency.
     n_jobs : int, optional
-        Parallel windows (groups of windows between refits), through joblib.
+        Parallel windows (groups of windows that share a fit) and series, through joblib.
     progress : bool or callable, default=False
         True writes a counter to the standard error stream; a callable is called as
         ``progress(done, total)`` after each window.
@@ -162,6 +124,18 @@ def backtest(
     ValueError
         If y is unusable or too short for the windows.
 
+    Warns
+    -----
+    EchocastWarning
+        If windows of some series of a panel are skipped, for the reasons in the result's
+        `skipped`: the series begins later, ends earlier or is too short to be fitted.
+
+    Notes
+    -----
+    In the windows of ``window="sliding"`` the fast path learns the readout from the rows of the
+    window, but its reservoir has run over the rows before them too. That is no difference to
+    a reservoir that has forgotten its first state after the washout.
+
     Examples
     --------
     >>> from echocast.datasets import load_sunspots
@@ -171,42 +145,45 @@ def backtest(
     (55, 46.2)
     """
     _check_forecaster(forecaster)
-    target = _read(forecaster, y)
-    windows = plan_windows(
-        target.index,
-        horizon=horizon,
-        n_windows=n_windows,
-        initial=initial,
-        step=step,
-        window=window,
-        gap=gap,
-    )
+    check_option("scaler", scaler, "backtest", ("refit", "first_window"))
+    places = {
+        "horizon": horizon,
+        "n_windows": n_windows,
+        "initial": initial,
+        "step": step,
+        "window": window,
+        "gap": gap,
+    }
     metrics = [metrics] if isinstance(metrics, str) or callable(metrics) else list(metrics)
-    job = _Job(
-        forecaster=forecaster,
-        y=y,
-        X=X,
-        target=target,
-        levels=read_levels(level, "backtest"),
-        metrics=[resolve_metric(metric, "backtest") for metric in metrics],
-        X_future=_check_policy(X_future),
-        season=_season(forecaster, target, season_length),
-    )
-    groups = _groups(windows, refit)
-    report = _reporter(progress, len(windows))
-    parts = _run(job, groups, n_jobs, report)
+    for metric in metrics:
+        resolve_metric(metric, "backtest")
+    common = {
+        "levels": read_levels(level, "backtest"),
+        "X_future": _check_policy(X_future),
+        "scaler": scaler,
+    }
     settings = {
         "horizon": horizon,
         "step": horizon if step is None else step,
         "window": window,
         "gap": gap,
         "refit": refit,
+        "scaler": scaler,
+        "path": "loop",
         "X_future": "none" if X is None else getattr(X_future, "__name__", str(X_future)),
-        "season_length": job.season,
+        "season_length": season_length,
+        "metrics": metrics,
+        "level": common["levels"],
     }
-    forecasts = pd.concat([f for f, _ in parts], ignore_index=True)
-    scores = pd.concat([s for _, s in parts], ignore_index=True)
-    return BacktestResult(forecasts, scores, settings)
+    if is_panel(y):
+        options = {"align": align, "static": static, "refit": refit}
+        work = _panel_work(forecaster, y, X, places, common, options)
+        settings.update(align=align, pooling=_pooling(forecaster))
+    else:
+        work = _series_work(forecaster, y, X, places, common, refit, static)
+    settings["season_length"] = _season(forecaster, work.targets, season_length)
+    done = _run(work.tasks, n_jobs, _reporter(progress, work.n_windows))
+    return _result(work, done, settings)
 
 
 def _check_forecaster(forecaster: Any) -> None:
@@ -224,49 +201,163 @@ def _check_forecaster(forecaster: Any) -> None:
     raise TypeError(f"backtest needs a forecaster such as ESNForecaster; got {got}.")
 
 
-def _read(forecaster, y) -> Target:
-    """Check y once, before any window is fitted. NaN, if allowed, are filled window by window."""
-    freq = getattr(forecaster, "freq", None)
-    missing = getattr(forecaster, "missing", "raise")
-    owner = type(forecaster).__name__
-    return read_target(y, owner=owner, freq=freq, missing=missing, keep_nan=True)
-
-
-def _season(forecaster, target, season_length):
-    check_number("season_length", season_length, "backtest", low=1, integer=True, also=("auto",))
-    if season_length != "auto":
-        return int(season_length)
-    own = getattr(forecaster, "season_length", "auto")
-    return seasonal_period(target.axis) if own == "auto" else own
-
-
 def _check_policy(X_future):
     if not callable(X_future) and X_future not in ("actual", "persist"):
         refuse("X_future", "backtest", "'actual', 'persist' or a callable", X_future)
     return X_future
 
 
-def _groups(windows: list[Window], refit: Any) -> list[list[Window]]:
-    """Windows that share one fit, in time order."""
-    if refit is True:
-        size = 1
-    elif refit is False:
-        size = len(windows)
+def _season(forecaster, targets, season_length):
+    check_number("season_length", season_length, "backtest", low=1, integer=True, also=("auto",))
+    if season_length != "auto":
+        return int(season_length)
+    own = getattr(forecaster, "season_length", "auto")
+    return seasonal_period(max(targets, key=len).axis) if own == "auto" else own
+
+
+def _learns(n_windows: int, refit: Any) -> list[bool]:
+    """Whether the weights learn in each of so many windows."""
+    if refit is True or refit is False:
+        every = 1 if refit else n_windows
     else:
-        size = check_number("refit", refit, "backtest", low=1, integer=True)
-    return [windows[i : i + size] for i in range(0, len(windows), size)]
+        every = check_number("refit", refit, "backtest", low=1, integer=True)
+    return [i % every == 0 for i in range(n_windows)]
 
 
-def _run(job, groups, n_jobs, report):
+# ------------------------------------------------------------------------- work
+
+
+class _Work:
+    """The series, and the tasks that forecast their windows.
+
+    A task is (run, windows, learns), where ``run(windows, learns, report)`` gives pairs of a
+    number of a series and what became of its windows.
+    """
+
+    def __init__(self, labels, targets, panel):
+        self.labels, self.targets, self.panel = labels, targets, panel
+        self.tasks: list[tuple] = []
+        self.n_windows = 0
+        self.skipped: list[tuple] = []  # number of the series, cutoff, reason
+
+    def add(self, run, windows, learns, scaler):
+        """Windows of one fit make a task; under "first_window" that is all of them."""
+        groups = split_groups(windows, learns)
+        if scaler == "first_window" and groups:
+            groups = [(list(windows), list(learns))]
+        self.tasks += [(run, *group) for group in groups]
+        self.n_windows += len(windows)
+
+
+class _One:
+    """The tasks of one series."""
+
+    def __init__(self, number: int, run: SeriesRun):
+        self.number, self.series = number, run
+
+    def run(self, windows, learns, report) -> list[tuple[int, Done]]:
+        return [(self.number, self.series.run(windows, learns, report))]
+
+
+def _read(forecaster, y, freq=None) -> Target:
+    """Check y once, before any window is fitted. NaN, if allowed, are filled window by window."""
+    freq = getattr(forecaster, "freq", None) or freq
+    missing = getattr(forecaster, "missing", "raise")
+    return read_target(
+        y,
+        owner=type(forecaster).__name__,
+        freq=freq,
+        missing=missing,
+        keep_nan=True,
+        masks=getattr(forecaster, "_masks", False),
+    )
+
+
+def _series_work(forecaster, y, X, places, common, refit, static):
+    if static is not None:
+        raise ValueError("`static` columns tell series of a panel apart; y holds one series.")
+    target = _read(forecaster, y)
+    windows = plan_windows(target.index, **places)
+    work = _Work([None], [target], panel=False)
+    run = SeriesRun(forecaster, y, _aligned(X, target), target, skips=False, **common)
+    work.add(_One(0, run), windows, _learns(len(windows), refit), common["scaler"])
+    return work
+
+
+def _panel_work(forecaster, y, X, places, common, options):
+    panel = split_panel(y)
+    forecaster = _for_panel(forecaster, panel)
+    targets = []
+    for label, part in zip(panel.ids, panel.parts):
+        with named(label):
+            targets.append(_read(forecaster, part, panel.freq))
+    freq = getattr(forecaster, "freq", None) or panel.freq
+    plan = plan_panel(panel, freq, options["align"], **places)
+    exogs = [_aligned(x, target) for x, target in zip(panel.exog(X), targets)]
+    learns = _learns(plan.n_windows, options["refit"])
+    work = _Work(list(panel.ids), targets, panel=True)
+    work.skipped = list(plan.skipped)
+    if _pooling(forecaster) == "global":
+        run = PanelRun(forecaster, panel, targets, exogs, options["static"], plan=plan, **common)
+        work.add(run, list(range(plan.n_windows)), learns, common["scaler"])
+        return work
+    if options["static"] is not None:
+        raise ValueError("`static` columns are of use to one model for all series; set pooling.")
+    for i, (part, x, target) in enumerate(zip(panel.parts, exogs, targets)):
+        run = SeriesRun(forecaster, part, x, target, skips=True, **common)
+        windows = plan.scored(i)
+        work.add(_One(i, run), windows, _learns(len(windows), options["refit"]), common["scaler"])
+    return work
+
+
+def _pooling(forecaster) -> str:
+    """ "global" if the forecaster, or one inside of it, is one model for all series."""
+    params = forecaster.get_params() if hasattr(forecaster, "get_params") else {}
+    pooled = [v for k, v in params.items() if k == "pooling" or k.endswith("__pooling")]
+    return "global" if "global" in pooled else "local"
+
+
+def _for_panel(forecaster: Any, panel: Panel) -> Any:
+    """A copy with one seed, and one frequency, for all series and windows."""
+    forecaster = clone(forecaster)
+    seed = getattr(forecaster, "random_state", 0)
+    if not isinstance(seed, numbers.Integral):
+        forecaster.random_state = int(check_generator(seed).randint(2**31 - 1))
+    if getattr(forecaster, "freq", "") is None:
+        forecaster.freq = panel.freq
+    return forecaster
+
+
+def _aligned(X: Any, target: Target) -> Any:
+    """X with the rows of y, by label; arrays have them by position."""
+    if not isinstance(X, (pd.DataFrame, pd.Series)) or target.form.kind.startswith("array"):
+        return X
+    if X.index.equals(target.index):
+        return X
+    if isinstance(X.index, pd.MultiIndex) or not X.index.is_unique:
+        return X  # refused by the fit, which says why
+    rows = X.index.get_indexer(target.index)
+    if (rows < 0).any():
+        label = show(target.index[int(np.argmin(rows))])
+        raise ValueError(f"X must have a row for each row of `y`; there is none for {label}.")
+    return X.iloc[rows]
+
+
+# ---------------------------------------------------------------------- running
+
+
+def _run(tasks, n_jobs, report) -> list[tuple[int, Done]]:
     if n_jobs in (None, 1):
-        return [part for group in groups for part in job.run(group, report)]
+        return [part for run, *group in tasks for part in run.run(*group, report)]
     parallel = Parallel(n_jobs=n_jobs, return_as="generator")
-    parts = []
-    for group in parallel(delayed(job.run)(group, _silent) for group in groups):
-        for part in group:
-            parts.append(part)
+    done = []
+    for (_, windows, _), parts in zip(
+        tasks, parallel(delayed(run.run)(*group, _silent) for run, *group in tasks)
+    ):
+        done += parts
+        for _ in windows:
             report()
-    return parts
+    return done
 
 
 def _silent() -> None:
@@ -290,104 +381,33 @@ def _reporter(progress: Any, total: int) -> Callable[[], None]:
     return report
 
 
-@dataclass(frozen=True)
-class _Job:
-    """Everything that the windows have in common."""
-
-    forecaster: Any
-    y: Any
-    X: Any
-    target: Target
-    levels: list
-    metrics: list
-    X_future: Any
-    season: int
-
-    def run(self, group: Sequence[Window], report: Callable[[], None]) -> list:
-        """Fit at the first window, update at the others; (forecasts, scores) of each."""
-        parts, model, seen = [], None, 0
-        for window in group:
-            began = time.perf_counter()
-            if model is None:
-                rows = slice(window.start, window.stop)
-                model = clone(self.forecaster).fit(_rows(self.y, rows), _rows(self.X, rows))
-            else:
-                rows = slice(seen, window.stop)
-                model = model.update(_rows(self.y, rows), _rows(self.X, rows))
-            seen = window.stop
-            fitted = time.perf_counter()
-            parts.append(self._score(model, window, fitted - began))
-            report()
-        return parts
-
-    def _score(self, model, window, fit_seconds):
-        began = time.perf_counter()
-        n_ahead = window.last - window.stop
-        steps = list(range(window.first - window.stop + 1, n_ahead + 1))
-        forecast = model.predict(
-            steps, self._future(window), **({"level": self.levels} if self.levels else {})
+def _result(work: _Work, done: Sequence[tuple[int, Done]], settings: dict) -> BacktestResult:
+    """Everything put together, with a warning if series were skipped."""
+    origins: dict[int, list] = {i: [] for i in range(len(work.targets))}
+    skipped = list(work.skipped)
+    for i, part in done:
+        origins[i] += part.origins
+        index = work.targets[i].index
+        skipped += [(i, index[window.stop - 1], reason) for window, reason in part.skipped]
+    used = [part for _, part in done if part.origins]
+    named_skips = [(work.labels[i], cutoff, reason) for i, cutoff, reason in skipped]
+    if not used:
+        label, _, reason = named_skips[0]
+        raise ValueError(f"No window of any series could be made. Series {label!r}: {reason}")
+    paths, scalers = {part.path for part in used}, {part.scaler for part in used}
+    settings["path"] = paths.pop() if len(paths) == 1 else "mixed"
+    settings["scaler"] = scalers.pop() if len(scalers) == 1 else "mixed"
+    if skipped:
+        n_series = len({i for i, _, _ in skipped})
+        label, _, reason = named_skips[0]
+        warnings.warn(
+            f"{len(skipped)} windows of {n_series} series were skipped; see `skipped` of the "
+            f"result. The first is series {label!r}: {reason}",
+            EchocastWarning,
+            stacklevel=3,
         )
-        seconds = time.perf_counter() - began
-        fields = self._fields(forecast)
-        truth = self.target.values[window.first : window.last]
-        train = fill(self.target.values[window.start : window.stop], "ffill")
-        cutoff = self.target.index[window.stop - 1]
-        frames, rows = [], []
-        for i, label in enumerate(self.target.form.labels):
-            data = {"cutoff": [cutoff] * len(steps)}
-            row = {"cutoff": cutoff}
-            if self.target.form.n_columns > 1:
-                data["variable"], row["variable"] = [label] * len(steps), label
-            data["time"] = self.target.index[window.first : window.last]
-            data["step"], data["y"] = steps, truth[:, i]
-            data.update({name: values[:, i] for name, values in fields.items()})
-            frames.append(pd.DataFrame(data))
-            row.update(
-                self._measure(truth[:, i], {k: v[:, i] for k, v in fields.items()}, train[:, i])
-            )
-            row["fit_seconds"], row["predict_seconds"] = fit_seconds, seconds
-            rows.append(row)
-        return pd.concat(frames, ignore_index=True), pd.DataFrame(rows)
-
-    def _measure(self, truth, fields, train) -> dict[str, float]:
-        """Scores of one variable over the steps that were observed."""
-        seen = ~np.isnan(truth)
-        names = [name for name, _ in self.metrics] + [f"coverage-{v:g}" for v in self.levels]
-        if not seen.any():
-            return dict.fromkeys(names, np.nan)
-        truth, train = truth[seen], train[~np.isnan(train)]
-        fields = {name: values[seen] for name, values in fields.items()}
-        scores = [f(truth, fields["forecast"], train, self.season) for _, f in self.metrics]
-        for level in self.levels:
-            low, high = fields[f"lo-{level:g}"], fields[f"hi-{level:g}"]
-            scores.append(coverage(truth, low, high))
-        return dict(zip(names, scores))
-
-    def _future(self, window):
-        """Exogenous rows from the cutoff to the last step, by the policy."""
-        if self.X is None:
-            return None
-        if self.X_future == "actual":
-            return _rows(self.X, slice(window.stop, window.last))
-        labels = self.target.index[window.stop : window.last]
-        past = _rows(self.X, slice(window.start, window.stop))
-        if callable(self.X_future):
-            return self.X_future(past, labels)
-        if isinstance(past, np.ndarray):
-            return np.repeat(past[-1:], len(labels), axis=0)
-        return pd.concat([past.iloc[[-1]]] * len(labels)).set_axis(labels)
-
-    def _fields(self, forecast) -> dict[str, np.ndarray]:
-        """Arrays (n_steps, n_columns) by field."""
-        form = self.target.form
-        names = ["forecast"]
-        for level in self.levels:
-            names += [f"lo-{level:g}", f"hi-{level:g}"]
-        values = np.asarray(forecast, dtype=np.float64).reshape(len(forecast), form.n_columns, -1)
-        return {name: values[:, :, k] for k, name in enumerate(names)}
-
-
-def _rows(data: Any, rows: slice) -> Any:
-    if data is None:
-        return None
-    return data.iloc[rows] if hasattr(data, "iloc") else data[rows]
+    parts = [
+        Part(work.labels[i], work.targets[i], sorted(found, key=lambda o: o.window.stop))
+        for i, found in origins.items()
+    ]
+    return assemble(parts, settings, named_skips, panel=work.panel)

@@ -15,6 +15,7 @@ from ._base import BaseForecaster
 from ._intervals import ConformalScores, conformal_origins, draw_innovations, path_quantiles
 from ._levels import level_bounds
 from ._recursive import RecursiveNetwork
+from ._recursive_origins import forecast_origins
 
 __all__ = ["ESNForecaster"]
 
@@ -65,7 +66,9 @@ class ESNForecaster(BaseForecaster):
         divided by the number of variables.
     transforms : "auto" or list, default="auto"
         Steps applied in order and undone on the forecast paths: names from `list_transforms`
-        or objects such as ``SeasonalDifference(11)``. "auto" takes seasonal means off where the
+        or objects such as ``SeasonalDifference(11)``. "auto" takes logarithms of positive columns
+        whose seasons grow with the level, after which point forecasts are medians (see `Log`);
+        takes seasonal means off where the
         seasonal strength exceeds 0.3, but differences over the season where it exceeds 0.64
         and the rest wanders; differences once more what then wanders (lag-one autocorrelation
         above ``1 - 2 / sqrt(n)`` and no unit root rejected by a Dickey-Fuller test); and
@@ -375,6 +378,10 @@ class ESNForecaster(BaseForecaster):
         for p in probabilities:
             fields[f"q-{p:g}"] = points + self._fit_scores.quantile(len(points), p)
         return fields
+
+    def _backtest_forecasts(self, values, exog, origins, levels):
+        """Forecasts from many origins at once, for `backtest`; see `forecast_origins`."""
+        return forecast_origins(self, values, exog, origins, levels)
 
     # -------------------------------------------------------------- diagnostics
 

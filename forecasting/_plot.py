@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-__all__ = ["ForecastDisplay", "plot_backtest"]
+__all__ = ["ForecastDisplay"]
 
 _PAST_PER_STEP = 5  # past rows shown for each forecast step, if more are given
 
@@ -190,21 +190,3 @@ def _positions(index):
         naive = index.tz_localize(None) if index.tz is not None else index
         return naive.to_numpy()
     return np.asarray(index)
-
-
-def plot_backtest(result: Any, ax: Any = None) -> Any:
-    """See `BacktestResult.plot`: the first variable, one line for each origin."""
-    frame = result.forecasts
-    if "variable" in frame:
-        first = frame["variable"].iloc[0]
-        frame = frame[frame["variable"] == first]
-    if ax is None:
-        _, ax = _pyplot().subplots(figsize=(8, 3.2), layout="constrained")
-    truth = frame.drop_duplicates("time").sort_values("time")
-    ax.plot(_positions(pd.Index(truth["time"])), truth["y"], color="0.25", lw=1, label="true")
-    for k, (_, window) in enumerate(frame.groupby("cutoff", sort=True)):
-        where = _positions(pd.Index(window["time"]))
-        ax.plot(where, window["forecast"], color=f"C{k % 10}", lw=1.5)
-    ax.set_title(f"Forecasts from {frame['cutoff'].nunique()} origins")
-    ax.legend(loc="upper left", fontsize="small", frameon=False)
-    return ax

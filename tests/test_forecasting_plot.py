@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 from numpy.testing import assert_allclose
 
-from echocast.forecasting import ForecastDisplay, NaiveForecaster, backtest
+from echocast.forecasting import BacktestDisplay, ForecastDisplay, NaiveForecaster, backtest
 
 Y = pd.Series(np.arange(60.0), index=pd.date_range("2024-01-01", periods=60, freq="D"), name="load")
 
@@ -66,11 +66,40 @@ def test_every_kind_of_index_can_be_drawn(index):
 
 
 def test_a_backtest():
-    ax = backtest(NaiveForecaster(), Y, horizon=4, n_windows=3).plot()
-    assert len(ax.get_lines()) == 4
+    display = backtest(NaiveForecaster(), Y, horizon=4, n_windows=3, level=[80, 95]).plot()
+    forecasts, errors = display.ax_
+    assert len(forecasts.get_lines()) == 4
+    assert len(forecasts.collections) == 6
+    assert_allclose(forecasts.get_lines()[0].get_ydata(), np.arange(48, 60))
+    assert_allclose(errors.get_lines()[-1].get_ydata(), [1, 2, 3, 4])
+    assert display.figure_ is forecasts.figure
+
+
+def test_a_backtest_on_given_axes():
     wide = pd.DataFrame({"a": Y, "b": -Y})
+    result = backtest(NaiveForecaster(), wide, horizon=4)
     _, given = plt.subplots()
-    assert backtest(NaiveForecaster(), wide, horizon=4).plot(given) is given
+    display = result.plot(given, variable="b")
+    assert display.ax_ is given
+    assert given.get_title() == "b: forecasts from 5 origins"
+    assert given.get_lines()[0].get_ydata().max() < 0
+    assert result.plot().ax_[0].get_title() == "a: forecasts from 5 origins"
+    with pytest.raises(ValueError, match="`variable` 'c' is not among the forecasts"):
+        result.plot(variable="c")
+    with pytest.raises(ValueError, match="`series` is 'a', but the forecasts have only one"):
+        result.plot(series="a")
+    with pytest.raises(ValueError, match="`ax` must be one or two axes, got 3"):
+        result.plot(plt.subplots(3)[1])
+
+
+def test_a_backtest_from_the_estimator():
+    _, axes = plt.subplots(2)
+    display = BacktestDisplay.from_estimator(NaiveForecaster(), Y, horizon=1, n_windows=2, ax=axes)
+    assert list(display.ax_) == list(axes)
+    again = BacktestDisplay.from_predictions(display.forecasts)
+    assert len(again.ax_[0].get_lines()) == 3
+    periods = backtest(NaiveForecaster(), Y.to_period("D"), horizon=3).plot()
+    periods.figure_.canvas.draw()
 
 
 def test_without_matplotlib_the_message_says_what_to_install(monkeypatch):
