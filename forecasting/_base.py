@@ -281,6 +281,8 @@ class BaseForecaster(Reader, BaseEstimator, metaclass=ABCMeta):
     def fitted_values(self, y: Any = None, X: Any = None) -> Any:
         """One-step predictions of each row from the rows before it, with the weights of fit.
 
+        Missing rows are filled forwards here, also where fit interpolates.
+
         Parameters
         ----------
         y : Series, DataFrame or ndarray
@@ -302,7 +304,9 @@ class BaseForecaster(Reader, BaseEstimator, metaclass=ABCMeta):
             )
         if self._is_panel:
             return fitted_panel(self, y, X)
-        target = self._read_again(y)
+        # Interpolation would let a row before it know the row that is predicted.
+        causal = "ffill" if self.missing == "interpolate" else None
+        target = self._read_again(y, missing=causal)
         exog = self._read_exog(X, target.index)
         fitted = self._one_step(target.values, exog, self._position(target))
         values = np.full(target.values.shape, np.nan)

@@ -115,8 +115,9 @@ class Reader:
         n_known = values.shape[1] - (0 if future else self._n_past)
         return np.concatenate([values[:, :n_known], features, values[:, n_known:]], axis=1)
 
-    def _read_again(self, y, before=None):
+    def _read_again(self, y, before=None, missing=None):
         """Validate rows in the form of fit, from anywhere on the axis."""
+        missing = self.missing if missing is None else missing
         form = self._fit_form
         kinds = {"series": pd.Series, "frame": pd.DataFrame}
         wanted = kinds.get(form.kind, np.ndarray)
@@ -125,8 +126,8 @@ class Reader:
                 f"`y` must be a {wanted.__name__}, as in fit. Found {type(y).__name__}."
             )
         if form.kind == "frame":
-            missing = [c for c in form.columns if c not in y.columns]
-            if missing or y.shape[1] != form.n_columns:
+            absent = [c for c in form.columns if c not in y.columns]
+            if absent or y.shape[1] != form.n_columns:
                 raise ValueError(
                     f"`y` must have the columns of fit. Expected {list(form.columns)}. Got "
                     f"{list(y.columns)}."
@@ -146,7 +147,7 @@ class Reader:
             y,
             owner=self._owner,
             freq=freq,
-            missing=self.missing,
+            missing=missing,
             before=before,
             masks=self._masks,
         )
