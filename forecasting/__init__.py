@@ -9,6 +9,7 @@ from ._backtest import BacktestResult, backtest
 from ._baselines import NaiveForecaster
 from ._calendar import list_calendar_features, make_time_features
 from ._forecaster import ESNForecaster
+from ._markov import MarkovForecaster
 from ._metrics import (
     coverage,
     crps,
@@ -23,8 +24,10 @@ from ._metrics import (
     valid_prediction_time,
     winkler,
 )
+from ._nvar import NVARForecaster
 from ._plot import ForecastDisplay
 from ._plot_backtest import BacktestDisplay
+from ._reservoir_forecaster import ReservoirForecaster
 from ._search import ForecastSearchCV
 from ._transforms import (
     Deseasonalize,
@@ -48,7 +51,10 @@ __all__ = [
     "ForecastDisplay",
     "ForecastSearchCV",
     "Log",
+    "MarkovForecaster",
+    "NVARForecaster",
     "NaiveForecaster",
+    "ReservoirForecaster",
     "SeasonalDifference",
     "Standardize",
     "Transform",
