@@ -33,7 +33,7 @@ __all__ = [
 _WEAK, _STRONG = 0.3, 0.64  # seasonal strength from which means, or differences, are taken off
 _CRITICAL = -2.86  # Dickey-Fuller, 5 per cent, with a constant
 _LEAST_SHARE = 0.02  # of the mean, that the least value of a column in logarithms exceeds
-_GROWTH, _LEAST_GROWTH = 0.75, 0.5  # power of the level that the spread follows; two errors off
+_GROWTH = 0.75  # least power of the level that the spread follows
 _FEWEST_BLOCKS = 4
 _MOST_LAGS = 100
 _ALIKE = 0.5
@@ -43,10 +43,10 @@ def choose_transforms(Y: np.ndarray, season_length: int) -> list[Transform]:
     """Unfitted steps for the rows (n_steps, n_columns), each with the columns it acts on.
 
     1. Logarithms are taken of a positive column whose seasons grow with its level: the spread
-       within a season follows a power of its mean above 0.75, which lies two standard errors
-       above 0.5, as counts have by chance; no value lies below 2 per cent of the mean, so that a zero is
-       not to be expected; and the logarithm has a season by rule 2. (Without one a logarithm
-       makes trends exponential, which did more harm than good.)
+       within a season follows a power of its mean above 0.75, which lies three standard errors
+       above 0 and two above 0.5, the power of counts; no value lies below 2 per cent of the
+       mean, so that a zero is not to be expected; and the logarithm has a season by rule 2.
+       (Without one a logarithm makes trends exponential, which did more harm than good.)
     2. A column whose seasonal strength exceeds 0.3 has its seasonal means taken off; but if the
        strength exceeds 0.64 and what the means leave wanders, it is differenced over the season
        instead, as its season may wander too. Either needs three seasons.
@@ -101,7 +101,7 @@ def _spread_grows(y, season_length):
     growth = level @ spread / energy
     rest = spread - spread.mean() - growth * level
     error = np.sqrt(rest @ rest / (len(level) - 2) / energy)
-    return bool(growth > _GROWTH and growth - 2 * error > _LEAST_GROWTH)
+    return bool(growth > max(_GROWTH, 3 * error, 0.5 + 2 * error))
 
 
 def _seasonal_columns(Y, season_length):
