@@ -8,7 +8,13 @@ import pkgutil
 import numpy as np
 import pytest
 
-PACKAGES = ("echocast", "echocast.datasets", "echocast.forecasting", "echocast.reservoir")
+PACKAGES = (
+    "echocast",
+    "echocast.datasets",
+    "echocast.forecasting",
+    "echocast.reservoir",
+    "echocast.testing",
+)
 # Needs other libraries: its examples run in the interop lane (.ci/interop).
 ADAPTERS = "echocast.forecasting.adapters."
 # Raised as the package grows, so that a walk that finds few examples cannot pass.

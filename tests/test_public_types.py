@@ -5,7 +5,7 @@ import inspect
 
 import pytest
 
-PACKAGES = ("echocast.datasets", "echocast.forecasting", "echocast.reservoir")
+PACKAGES = ("echocast.datasets", "echocast.forecasting", "echocast.reservoir", "echocast.testing")
 
 
 def overrides_typed_method(cls, name):

@@ -6,6 +6,7 @@ The public names live in three sub-packages, imported on first use:
 - `echocast.forecasting`: forecasters that take and return pandas objects, backtests, metrics,
 - `echocast.datasets`: generators of chaotic systems and tasks, and small real series.
 
+`echocast.testing` has checks that your own forecasters, transforms and splitters see no future,
 `echocast.exceptions` has the errors and warnings, and `echocast.warmup()` compiles the kernels
 ahead of the first fit.
 """
@@ -18,7 +19,7 @@ from typing import TYPE_CHECKING as _TYPE_CHECKING
 from typing import Any as _Any
 
 if _TYPE_CHECKING:
-    from echocast import datasets, exceptions, forecasting, reservoir
+    from echocast import datasets, exceptions, forecasting, reservoir, testing
     from echocast.reservoir._warmup import warmup
 
 try:
@@ -26,9 +27,17 @@ try:
 except _PackageNotFoundError:  # a checkout on sys.path that was never installed
     __version__ = "0+unknown"
 
-_SUBMODULES = ("datasets", "exceptions", "forecasting", "reservoir")
+_SUBMODULES = ("datasets", "exceptions", "forecasting", "reservoir", "testing")
 
-__all__ = ["__version__", "datasets", "exceptions", "forecasting", "reservoir", "warmup"]
+__all__ = [
+    "__version__",
+    "datasets",
+    "exceptions",
+    "forecasting",
+    "reservoir",
+    "testing",
+    "warmup",
+]
 
 
 def __getattr__(name: str) -> _Any:

@@ -1,0 +1,141 @@
+"""Every public forecaster, transform and splitter, found by introspection: none sees the future.
+
+New classes are covered as soon as they are exported; `helpers/discovered.py` says how.
+"""
+
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.base import clone
+
+import discovered
+from echocast.forecasting import backtest, list_transforms
+from echocast.testing import (
+    check_causal,
+    check_series_swap,
+    check_splitter,
+    check_transform_causal,
+)
+
+N, H = 99, 3
+TIMES = pd.date_range("2015-01-01", periods=N + H, freq="MS", name="time")
+RNG = np.random.RandomState(0)
+WAVE = 3 * np.sin(2 * np.pi * np.arange(N) / 12)
+Y = pd.Series(20 + WAVE + RNG.randn(N), index=TIMES[:N], name="y")
+X = pd.DataFrame({"x": RNG.randn(N + H), "z": RNG.randn(N + H)}, index=TIMES)
+PANEL = pd.concat({"b": Y, "a": 3 * Y + RNG.randn(N), "c": Y[5:] ** 2}, names=["id", "time"])
+
+FORECASTERS = discovered.forecasters()
+TRANSFORMS = discovered.transforms()
+SPLITTERS = discovered.splitters()
+# Raised as classes are added, so that a search that finds few of them cannot pass.
+LEAST = {"forecasters": 9, "transforms": 4, "splitters": 0}
+
+
+def _backtests_panels():
+    try:
+        backtest(discovered.NAIVE, PANEL, horizon=H, n_windows=2)
+    except TypeError:
+        return False
+    return True
+
+
+needs_panel_backtest = pytest.mark.skipif(not _backtests_panels(), reason="one series at a time")
+
+
+def has(name, parameter, value=None):
+    params = FORECASTERS[name].get_params(deep=False)
+    return parameter in params and value in (None, params[parameter])
+
+
+def refusal(run):
+    """The text of the error that a run ends with, or an empty one."""
+    try:
+        run()
+    except (TypeError, ValueError) as error:
+        return str(error)
+    return ""
+
+
+def takes(name, **settings):
+    """Whether the constructor knows a parameter, and the class the value."""
+    try:
+        clone(FORECASTERS[name]).set_params(**settings).fit(PANEL)
+    except ValueError:
+        return False
+    return True
+
+
+def test_what_was_found(capsys):
+    found = {"forecasters": FORECASTERS, "transforms": TRANSFORMS, "splitters": SPLITTERS}
+    with capsys.disabled():
+        print("\n" + "; ".join(f"{len(v)} {k} ({', '.join(v)})" for k, v in found.items()))
+    for kind, classes in found.items():
+        assert len(classes) >= LEAST[kind]
+    assert len({type(t) for t in TRANSFORMS.values()}) >= len(list_transforms())
+
+
+@pytest.mark.parametrize("name", FORECASTERS)
+def test_forecasts_do_not_see_the_future(name):
+    report = check_causal(FORECASTERS[name], Y, horizon=H, cutoffs=1, level=80)
+    assert report.n_comparisons >= 6
+    assert report.refused == () or "og" in name
+
+
+@pytest.mark.parametrize("name", FORECASTERS)
+def test_forecasts_with_exogenous_columns_do_not_see_the_future(name):
+    model = clone(FORECASTERS[name])
+    if has(name, "past_columns"):
+        model.set_params(past_columns=["z"])
+    if refusal(lambda: model.fit(Y, X)):
+        assert re.search("X|exogenous", refusal(lambda: model.fit(Y, X)))
+        return  # those that take none say so
+    report = check_causal(model, Y, X[:N], horizon=H, cutoffs=1, poisons=["huge", "permuted"])
+    assert report.n_comparisons >= 6
+
+
+@needs_panel_backtest
+@pytest.mark.parametrize("name", FORECASTERS)
+def test_panels_do_not_see_the_future(name):
+    report = check_causal(
+        FORECASTERS[name], PANEL, horizon=H, cutoffs=1, poisons=["huge", "permuted"]
+    )
+    assert report.n_comparisons >= 4
+
+
+@needs_panel_backtest
+@pytest.mark.parametrize("name", FORECASTERS)
+def test_series_of_a_panel_do_not_mix(name):
+    report = check_series_swap(FORECASTERS[name], PANEL, horizon=H)
+    assert report.n_comparisons >= 6
+
+
+@pytest.mark.parametrize("name", [n for n in FORECASTERS if has(n, "pooling")])
+def test_pooled_forecasts_do_not_depend_on_the_order(name):
+    if not takes(name, pooling="global"):
+        pytest.skip("no pooling for these settings")
+    model = clone(FORECASTERS[name]).set_params(pooling="global")
+    assert check_series_swap(model, PANEL, horizon=H).n_comparisons >= 6
+    report = check_causal(model, PANEL, horizon=H, cutoffs=1, poisons=["huge", "permuted"])
+    assert report.n_comparisons >= 4
+
+
+@pytest.mark.parametrize("name", TRANSFORMS)
+def test_transforms_do_not_see_the_future(name):
+    wide = pd.DataFrame({"a": Y, "b": Y**2})
+    report = check_transform_causal(TRANSFORMS[name], wide, season_length=12)
+    assert report.n_comparisons + len(report.refused) == 16
+    assert report.n_comparisons >= 8
+
+
+@pytest.mark.parametrize("name", SPLITTERS)
+@pytest.mark.parametrize("data", ["series", "panel"])
+def test_splitters_do_not_see_the_future(name, data):
+    rows = {"series": X[:N], "panel": PANEL}[data]
+    said = refusal(lambda: list(SPLITTERS[name].split(rows)))
+    if said:
+        assert re.search("MultiIndex|panel", said)
+        return  # a splitter for the other kind says so
+    assert check_splitter(SPLITTERS[name], rows).n_comparisons >= 4
