@@ -12,6 +12,7 @@ from echocast._checks import check_generator, check_number, check_option
 from echocast.exceptions import ConstantTargetWarning, ForecastDivergenceWarning
 
 from ._base import BaseForecaster
+from ._direct import advance_direct, calibrate_direct, learn_direct, predict_direct
 from ._intervals import ConformalScores, conformal_origins, draw_innovations, path_quantiles
 from ._levels import level_bounds
 from ._recursive import RecursiveNetwork
@@ -218,6 +219,8 @@ class ESNForecaster(BaseForecaster):
         check_number("washout", self.washout, owner, low=0, integer=True, also=("auto",))
         check_option("interval", self.interval, owner, ("bootstrap", "conformal"))
         check_number("n_boot", self.n_boot, owner, low=2, integer=True)
+        check_option("strategy", self.strategy, owner, ("recursive", "direct", "multi_output"))
+        check_number("horizon", self.horizon, owner, low=1, integer=True, also=(None,))
 
     def _regressor_params(self):
         names = (
@@ -256,30 +259,34 @@ class ESNForecaster(BaseForecaster):
     @property
     def n_units_(self) -> int:
         """Units used."""
-        return self._fit_network.n_units
+        return self._fit_direct.network.n_units[0] if self._is_direct else self._fit_network.n_units
 
     @property
     def lags_(self) -> tuple:
         """Lags that the readout sees."""
-        return self._fit_network.lags
+        return self._fit_direct.network.lags if self._is_direct else self._fit_network.lags
 
     @property
     def transforms_(self) -> list:
         """The fitted transforms."""
-        return self._fit_network.chain.steps
+        return (self._fit_direct if self._is_direct else self._fit_network).chain.steps
 
     @property
     def regressor_(self) -> Any:
         """The fitted network."""
+        if self._is_direct:
+            raise AttributeError("regressor_ is an attribute of strategy='recursive' alone.")
         return self._fit_network.esn
 
     # ------------------------------------------------------------------ fitting
 
     def _learn(self, values, exog):
+        if self._is_direct:
+            self._learn_pool([self], [values], [exog], None)
+            return
         self._warn_if_constant(values)
         values, exog = self._with_past(values, exog)
-        rng = check_generator(self._fit_seed)
-        seed = int(rng.randint(2**31 - 1))
+        seed = self._network_seed()
         network = self._network(values, exog, seed)
         scores = self._calibrate(values, exog, seed) if self.interval == "conformal" else None
         self._fit_network = network
@@ -287,6 +294,23 @@ class ESNForecaster(BaseForecaster):
         self._fit_errors, self._fit_residuals = network.errors(values, exog)
         self._fit_residuals = self._fit_residuals[:, : self._fit_form.n_columns]
         self._fit_scores = scores
+
+    def _network_seed(self):
+        return int(check_generator(self._fit_seed).randint(2**31 - 1))
+
+    @property
+    def _is_direct(self):
+        return self.strategy != "recursive"
+
+    def _learn_pool(self, members, values, exog, static):
+        for member, rows in zip(members, values):
+            member._warn_if_constant(rows)
+        arguments = members[0], values, exog, static, self._network_seed()
+        series = learn_direct(*arguments)
+        conformal = self.interval == "conformal"
+        scores = calibrate_direct(*arguments) if conformal else [None] * len(members)
+        for member, one, score in zip(members, series, scores):
+            member._fit_direct, member._fit_scores = one, score
 
     def _with_past(self, values, exog):
         """Past-only columns are further variables, which forecasts need and do not show."""
@@ -313,6 +337,9 @@ class ESNForecaster(BaseForecaster):
         return ConformalScores.measure(forecasts, values[:, :n_columns], ends)
 
     def _advance(self, values, exog, refit):
+        if self._is_direct:
+            _, [self._fit_direct] = advance_direct([self._fit_direct], [values], [exog], refit)
+            return
         network, memory = self._fit_network, self._fit_memory
         values, exog = self._with_past(values, exog)
         moved, rows, targets, predicted = network.advance(memory, values, exog)
@@ -325,7 +352,22 @@ class ESNForecaster(BaseForecaster):
         self._fit_errors = errors[-_MOST_ERRORS:].copy()
         self._fit_residuals = np.concatenate([self._fit_residuals, in_units])[-_MOST_ERRORS:].copy()
 
+    def _advance_pool(self, members, values, exog, refit):
+        if self.pooling == "local" or not self._is_direct:
+            super()._advance_pool(members, values, exog, refit)
+            return
+        series = [member._fit_direct for member in members]
+        network, moved = advance_direct(series, values, exog, refit)
+        for member, one in zip(members, moved):
+            member._fit_direct = one
+        for member in self.members_.values():  # all of them go on sharing one network
+            member._fit_direct = member._fit_direct.sharing(network)
+
     def _restart(self, values, exog, first):
+        if self._is_direct:
+            static = getattr(self, "_fit_static", self._fit_direct.static)
+            self._fit_direct = self._fit_direct.restarted(values, exog, static, first)
+            return
         n_columns = values.shape[1]
         values, exog = self._with_past(values, exog)
         self._fit_memory = self._fit_network.start(values, exog, first)
@@ -337,7 +379,14 @@ class ESNForecaster(BaseForecaster):
 
     # -------------------------------------------------------------- forecasting
 
+    def _pool_points(self, members, n_steps, exog):
+        if self.pooling == "local" or not self._is_direct:
+            return super()._pool_points(members, n_steps, exog)
+        return predict_direct([member._fit_direct for member in members], n_steps, exog)
+
     def _point(self, n_steps, exog):
+        if self._is_direct:
+            return self._fit_direct.point(n_steps, exog)
         points, scaled = self._fit_network.paths(self._fit_memory, n_steps, exog)
         n_columns = self._fit_form.n_columns
         self._warn_if_bounded(scaled[:, :n_columns, 0])
@@ -356,6 +405,8 @@ class ESNForecaster(BaseForecaster):
             )
 
     def _paths(self, n_steps, exog, n_paths, rng):
+        if self._is_direct:
+            return self._fit_direct.paths(n_steps, exog, n_paths, rng)
         innovations = draw_innovations(self._fit_errors, n_steps, n_paths, rng)
         paths = self._fit_network.paths(self._fit_memory, n_steps, exog, innovations)[0]
         return paths[:, : self._fit_form.n_columns]
@@ -386,9 +437,11 @@ class ESNForecaster(BaseForecaster):
     # -------------------------------------------------------------- diagnostics
 
     def _one_step(self, values, exog, first):
+        if self._is_direct:
+            return self._fit_direct.one_step(values, exog, first)
         n_columns = values.shape[1]
         values, exog = self._with_past(values, exog)
         return self._fit_network.one_step(values, exog, first)[:, :n_columns]
 
     def _kept_residuals(self):
-        return self._fit_residuals
+        return self._fit_direct.residuals if self._is_direct else self._fit_residuals

@@ -52,7 +52,15 @@ from ._pooled_features import (
 )
 from ._pooled_fit import Rows
 from ._pooled_readout import fit_readout
-from ._pooled_rows import as_lists, canonical, complete, folds, mean_and_spread, whole_paths
+from ._pooled_rows import (
+    as_lists,
+    canonical,
+    complete,
+    fold_places,
+    folds,
+    mean_and_spread,
+    whole_paths,
+)
 
 __all__ = ["Memory", "PooledNetwork"]
 
@@ -208,6 +216,7 @@ class PooledNetwork:
         self.warm_ = min(10, max(2, fifth)) if self.warm is None else self.warm
         self._draw()
         self._learn(pool)
+        self._fold_places = dict(zip(order, self._fold_places))
         return self
 
     def _learn_scales(self, exog, static):
@@ -246,12 +255,14 @@ class PooledNetwork:
         self.horizon_ = int(np.argmin(enough)) if not enough.all() else self.horizon
         self.layout_ = replace(self.layout_, horizon=self.horizon_)
         self._readouts, self.errors_ = [], None
+        self._fold_places = [(np.empty(0), np.empty(0, dtype=int))] * len(pool)
         if not self.horizon_:
             return
         T = T[:, : self.horizon_]
         self._weight_unit = weights.mean()
         w = weights / self._weight_unit
         held, hidden = folds(place, self.horizon_)
+        self._fold_places = fold_places(place, held, len(pool))
         kept = complete(T) if self.keep_errors else np.empty(0, dtype=int)
         guesses = []
         for i in range(self.n_seeds):
@@ -553,30 +564,70 @@ class PooledNetwork:
         return np.moveaxis(out, 0, 2)
 
     def from_origins(
-        self, Y: np.ndarray, X: np.ndarray, static: np.ndarray, origins: np.ndarray
+        self,
+        Y: np.ndarray,
+        X: np.ndarray,
+        static: np.ndarray,
+        origins: np.ndarray,
+        *,
+        n_steps: int | None = None,
+        left_out: int | None = None,
     ) -> np.ndarray:
-        """Forecasts of the trained steps after rows of one series, (n_origins, horizon, D).
+        """Forecasts of the trained steps after rows of one series, (n_origins, n_steps, D).
 
         Parameters
         ----------
-        Y : ndarray of shape (n_steps, n_columns)
+        Y : ndarray of shape (n_rows, n_columns)
             The first row must be complete.
-        X : ndarray of shape (n_steps, n_exog)
+        X : ndarray of shape (n_rows, n_exog)
             Beyond its end, known columns repeat their last value.
         static : ndarray of shape (n_static,)
         origins : ndarray of int
             The last row that each forecast knows.
+        n_steps : int, optional
+            No more than were trained, which is the default.
+        left_out : int, optional
+            Place in `fit` of the series, if its first steps are to be forecast by readouts that
+            had not seen the row; they have one step.
         """
+        n_steps = 1 if left_out is not None or not self.horizon_ else n_steps or self.horizon_
+        layout = replace(self.layout_, horizon=n_steps)
         Y, X, fixed = self._strip(Y, X, static)
-        rolled, _ = roll(self.layout_, self._begin(Y, X, fixed), Y, X, fixed)
+        zero = tuple(np.zeros(r.n_units) for r in self._reservoirs)
+        start = Memory(self._begin(Y, X, fixed), zero, Y[:0], X[:0], fixed)
+        folds = None if left_out is None else self._fold_of(left_out, origins)
+        return self._from_rows(layout, start, Y, X, origins, folds)
+
+    def one_step_after(self, memory: Memory, Y: np.ndarray, X: np.ndarray) -> np.ndarray:
+        """Predictions (n, D) of rows that follow, each from the rows before it."""
+        mean, spread = self._exog_scale
+        rows = np.concatenate([memory.recent, Y])
+        exog = np.concatenate([memory.exog, (X - mean) / spread])
+        origins = np.arange(len(memory.recent) - 1, len(rows) - 1)
+        one = replace(self.layout_, horizon=1)
+        return self._from_rows(one, memory, rows, exog, origins, None)[:, 0]
+
+    def _from_rows(self, layout, memory, Y, X, origins, folds):
+        """Forecasts from origins among rows that follow the carry of `memory`."""
+        rolled, _ = roll(layout, memory.carry, Y, X, memory.static)
+        base = references(layout, rolled, origins)
         if not self.horizon_:
-            return references(replace(self.layout_, horizon=1), rolled, origins)
-        base = references(self.layout_, rolled, origins)
-        known = self._known_ahead(X, origins)
+            return base
+        ahead = np.minimum(origins[:, None] + np.arange(1, layout.horizon + 1), len(X) - 1)
+        known = X[ahead][:, :, : layout.n_known]
         guesses = []
-        for reservoir, readout in zip(self._reservoirs, self._readouts):
-            states = reservoir.transform(rolled.inputs)[origins]
-            Z = shared_features(self.layout_, rolled, origins, states, fixed)
-            E = step_features(self.layout_, rolled, origins, known)
-            guesses.append(readout.predict(Z, E))
+        for reservoir, readout, state in zip(self._reservoirs, self._readouts, memory.states):
+            states = reservoir.transform(rolled.inputs, initial_state=state)[origins]
+            Z = shared_features(layout, rolled, origins, states, memory.static)
+            E = step_features(layout, rolled, origins, known)
+            guesses.append(
+                readout.predict(Z, E) if folds is None else readout.predict_left_out(Z, E, folds)
+            )
         return base + np.median(guesses, axis=0) * rolled.scale[origins][:, None]
+
+    def _fold_of(self, i, origins):
+        """The fold that held out each origin of series `i`."""
+        starts, numbers = self._fold_places[i]
+        if not len(starts):
+            return np.full(len(origins), -1)
+        return numbers[np.maximum(np.searchsorted(starts, origins, side="right") - 1, 0)]

@@ -34,6 +34,8 @@ class Readout:
     alphas : ndarray of shape (H,)
     spread : ndarray of shape (H, D) or None
         Mean absolute residuals of an absolute loss; None for the squared one.
+    first_left_out : ndarray of shape (n_folds, p + q, D)
+        Coefficients of the first step learnt without each fold.
     """
 
     coef: np.ndarray
@@ -42,11 +44,24 @@ class Readout:
     divide_own: np.ndarray
     alphas: np.ndarray
     spread: np.ndarray | None
+    first_left_out: np.ndarray
 
     def predict(self, Z: np.ndarray, E: np.ndarray) -> np.ndarray:
         """Scale-free forecasts (n, h, D) from features (n, p) and (n, h, q), for h <= H steps."""
         h = E.shape[1]
         return predict_rows(self.coef[:h], Z / self.divide_shared, E / self.divide_own[:h])
+
+    def predict_left_out(self, Z: np.ndarray, E: np.ndarray, folds: np.ndarray) -> np.ndarray:
+        """The first step, (n, 1, D), by readouts that had not seen the fold of the row.
+
+        Rows of fold -1 take zero, the reference.
+        """
+        out = np.zeros((len(Z), 1, self.coef.shape[2]))
+        Z, E = Z / self.divide_shared, E / self.divide_own[:1]
+        for k, coef in enumerate(self.first_left_out):
+            here = folds == k
+            out[here] = predict_rows(coef[None], Z[here], E[here])
+        return out
 
     def taught(self, Z: np.ndarray, E: np.ndarray, T: np.ndarray, w: np.ndarray) -> Readout:
         """A readout that has learnt further rows, with scales and penalties as they were.
@@ -89,11 +104,12 @@ def fit_readout(
         if not len(kept):
             rows, folds = replace(rows, held=rows.held[:0], hidden=rows.hidden[:0]), folds[:0]
         coef, folds, spread = fit_absolute(rows, coef, chosen, sums, folds=folds)
+    first = folds[:, 0].copy()
     guess = np.full((len(kept), *rows.T.shape[1:]), np.nan)
     for k, held in enumerate(rows.held):
         here = held[kept]
         guess[here] = predict_rows(folds[k], rows.Z[kept[here]], rows.E[kept[here]])
-    return Readout(coef, sums, divide_shared, divide_own, chosen, spread), guess
+    return Readout(coef, sums, divide_shared, divide_own, chosen, spread, first), guess
 
 
 def _root_mean_square(rows, weights):

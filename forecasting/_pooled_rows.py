@@ -6,7 +6,15 @@ import hashlib
 
 import numpy as np
 
-__all__ = ["as_lists", "canonical", "complete", "folds", "mean_and_spread", "whole_paths"]
+__all__ = [
+    "as_lists",
+    "canonical",
+    "complete",
+    "fold_places",
+    "folds",
+    "mean_and_spread",
+    "whole_paths",
+]
 
 _FOLDS = 5
 _MOST_ERRORS = 1000
@@ -63,6 +71,25 @@ def folds(place: np.ndarray, horizon: int) -> tuple[np.ndarray, np.ndarray]:
             held[k, rows] = block == k
             hidden[k, rows] = (time >= inside[0] - guard) & (time <= inside[-1] + guard)
     return held, hidden
+
+
+def fold_places(place: np.ndarray, held: np.ndarray, n_series: int) -> list[tuple]:
+    """For each series the origins from which on another fold holds it out, and those folds.
+
+    Series without rows go with the first fold: all readouts had not seen them.
+    """
+    if not len(held):
+        return [(np.empty(0), np.empty(0, dtype=int))] * n_series
+    folds = held.argmax(axis=0)
+    out = []
+    for i in range(n_series):
+        rows = np.flatnonzero(place[:, 0] == i)
+        if len(rows):
+            changes = np.flatnonzero(np.diff(folds[rows], prepend=-1))
+            out.append((place[rows[changes], 1], folds[rows[changes]]))
+        else:
+            out.append((np.zeros(1), np.zeros(1, dtype=int)))
+    return out
 
 
 def complete(T: np.ndarray) -> np.ndarray:
