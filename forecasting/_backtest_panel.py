@@ -15,7 +15,7 @@ from echocast._checks import check_option
 from echocast.exceptions import InvalidParameterError
 
 from ._backtest_result import Origin
-from ._backtest_run import Done, fields_of, future_rows, moves, rows_of, split_groups
+from ._backtest_run import Course, Done, fields_of, future_rows, moves, rows_of, split_groups
 from ._frames import Target
 from ._index import read_axis, show
 from ._panel import Panel
@@ -172,17 +172,19 @@ class PanelRun:
                 out += plain.run(*group, report)
             return out
         found: dict[int, tuple[list, list]] = {}
-        model, seen = None, {}
-        for number, learn in zip(numbers, learns):
+        model, course = None, None
+        for k, (number, learn) in enumerate(zip(numbers, learns)):
             began = time.perf_counter()
             spans = {i: plan[number] for i, plan in enumerate(self.plan.windows) if plan[number]}
             if model is None:
                 model, left_out = self._fit(spans)
             else:
-                model = self._move(model, seen, spans, learn)
                 left_out = dict.fromkeys(spans, "was not there when the model was fitted")
-            known = set(model.members_)
-            seen = {i: w.stop for i, w in spans.items() if self.panel.ids[i] in known}
+            seen = {i: w.stop for i, w in spans.items() if self.panel.ids[i] in model.members_}
+            if course is None:
+                course = Course(model, seen, self._move)
+            else:
+                model = course.go(spans, seen, learn, any(learns[k + 1 :]))
             fitted = time.perf_counter()
             live = [i for i, w in spans.items() if w.first < w.last and i in seen]
             forecasts = self._forecast(model, {i: spans[i] for i in live})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 import time
 from collections.abc import Callable, Sequence
@@ -19,7 +20,16 @@ from ._frames import Target, fill
 from ._recursive_origins import Origins
 from ._windows import Window
 
-__all__ = ["Done", "SeriesRun", "fields_of", "future_rows", "moves", "rows_of", "split_groups"]
+__all__ = [
+    "Course",
+    "Done",
+    "SeriesRun",
+    "fields_of",
+    "future_rows",
+    "moves",
+    "rows_of",
+    "split_groups",
+]
 
 
 @dataclass(frozen=True)
@@ -30,6 +40,38 @@ class Done:
     skipped: list[tuple[Window, str]]
     path: str  # "fast" or "loop"
     scaler: str  # "refit" or "first_window", as it was done
+
+
+class Course:
+    """A model that takes in new rows, and sometimes learns from all since it last learnt.
+
+    Parameters
+    ----------
+    model : forecaster
+        Fitted.
+    seen : Any
+        Up to where.
+    move : callable
+        ``move(model, seen, target, learn)`` gives the model after the rows from `seen` to
+        `target`; it may be the same one, changed.
+    """
+
+    def __init__(self, model: Any, seen: Any, move: Callable):
+        self._learnt = self._model = model
+        self._learnt_seen = self._seen = seen
+        self._move = move
+
+    def go(self, target: Any, seen: Any, learn: bool, later: bool) -> Any:
+        """The model moved on to `target`, which is `seen` then; `later` it will learn again."""
+        if learn:
+            self._model = self._move(self._learnt, self._learnt_seen, target, True)
+            self._learnt, self._learnt_seen = self._model, seen
+        else:
+            if later and self._model is self._learnt:
+                self._model = copy.deepcopy(self._learnt)
+            self._model = self._move(self._model, self._seen, target, False)
+        self._seen = seen
+        return self._model
 
 
 @dataclass(frozen=True)
@@ -83,11 +125,11 @@ class SeriesRun:
                 return Done(origins, [], "fast", self.scaler)
         if self.scaler == "first_window" and any(learns[1:]) and not _can_go_on(model, windows):
             return self._refitted(windows, learns, report)
-        origins = []
+        origins, course = [], Course(model, windows[0].stop, self._move)
         for i, (window, learn) in enumerate(zip(windows, learns)):
             if i:
                 began = time.perf_counter()
-                model = self._move(model, slice(windows[i - 1].stop, window.stop), learn)
+                model = course.go(window, window.stop, learn, any(learns[i + 1 :]))
                 fitted = time.perf_counter()
             fields = self._forecast(model, window)
             ended = time.perf_counter()
@@ -103,7 +145,8 @@ class SeriesRun:
         skipped = [left_out for part in parts for left_out in part.skipped]
         return Done(origins, skipped, "loop", "refit")
 
-    def _move(self, model, rows, learn):
+    def _move(self, model, seen, window, learn):
+        rows = slice(seen, window.stop)
         y, X = rows_of(self.y, rows), rows_of(self.X, rows)
         return model.update(y, X, refit=True) if learn else model.update(y, X)
 

@@ -141,6 +141,7 @@ class RecursiveNetwork:
             esn.set_params(alpha=alpha).fit(rows, Z[1:])
         if np.ndim(params["alpha"]) or isinstance(params["alpha"], str):
             self._calm(Y, X, rows, Z[1:])
+        esn.set_params(alpha=float(esn.alpha_))  # so that learning more rows keeps it
         self.esn = without_rows(esn)
 
     def _calm(self, Y, X, rows, targets):
