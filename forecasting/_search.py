@@ -314,8 +314,12 @@ class ForecastSearchCV(MetaEstimatorMixin, BaseEstimator):
 
     @property
     def freq(self) -> Any:
-        """Frequency that the forecaster was told."""
+        """Frequency that the forecaster was told; can be set, in a copy of the forecaster."""
         return self.forecaster.freq
+
+    @freq.setter
+    def freq(self, freq: Any) -> None:
+        self.forecaster = clone(self.forecaster).set_params(freq=freq)
 
     @property
     def missing(self) -> Any:

@@ -19,7 +19,7 @@ from echocast.testing import (
     check_transform_causal,
 )
 
-N, H = 99, 3
+N, H = 108, 3
 TIMES = pd.date_range("2015-01-01", periods=N + H, freq="MS", name="time")
 RNG = np.random.RandomState(0)
 WAVE = 3 * np.sin(2 * np.pi * np.arange(N) / 12)
