@@ -239,6 +239,7 @@ def leave_one_out_errors(
     *,
     washout: int | None = None,
     n_last: int | None = None,
+    sample_weight: np.ndarray | None = None,
 ) -> np.ndarray:
     """Errors of each training row under the readout fitted to all other rows.
 
@@ -255,6 +256,8 @@ def leave_one_out_errors(
         Rows left out of the fit at the start; what the model's own parameters say by default.
     n_last : int, optional
         Only the last so many rows; all rows after the washout by default.
+    sample_weight : ndarray of shape (n_steps,), optional
+        Weights of that fit.
 
     Returns
     -------
@@ -281,13 +284,17 @@ def leave_one_out_errors(
     if washout is None:
         layout = SequenceLayout("rows", np.array([0, len(X)]))
         washout = int(esn._washouts(layout, stream=False)[0])
-    total, n_rows = np.zeros(machine.n_features, dtype=machine.dtype), 0
-    for _, features in _feature_chunks(esn, X, washout):
-        total, n_rows = total + features.sum(axis=0), n_rows + len(features)
+    weights = np.ones(len(X)) if sample_weight is None else np.asarray(sample_weight, dtype=float)
+    total, n_rows = np.zeros(machine.n_features, dtype=machine.dtype), 0.0
+    for first, features in _feature_chunks(esn, X, washout):
+        weight = weights[first : first + len(features)]
+        total, n_rows = total + weight @ features, n_rows + weight.sum()
     centre = total / n_rows if esn.fit_intercept else np.zeros_like(total)
     factor = np.sqrt(esn.alpha_) * np.eye(len(centre))
-    for _, features in _feature_chunks(esn, X, washout):
-        factor = qr(np.vstack([factor, features - centre]), mode="r")[0][: len(centre)]
+    for first, features in _feature_chunks(esn, X, washout):
+        root = np.sqrt(weights[first : first + len(features), None])
+        stacked = np.vstack([factor, root * (features - centre)])
+        factor = qr(stacked, mode="r")[0][: len(centre)]
     start = washout if n_last is None else max(washout, len(X) - n_last)
     errors = []
     for first, features in _feature_chunks(esn, X, washout):
@@ -299,6 +306,7 @@ def leave_one_out_errors(
             _regular(factor), (features - centre).T, trans="T", check_finite=False
         )
         leverage = (scaled**2).sum(axis=0) + (1 / n_rows if esn.fit_intercept else 0)
+        leverage = leverage * weights[first : first + len(features)]
         error = y[first : first + len(features)] - features @ esn.coef_.T - esn.intercept_
         errors.append(error / np.maximum(1 - leverage, _LEAST_FREEDOM)[:, None])
     return np.concatenate(errors)

@@ -212,3 +212,18 @@ def test_without_rows_keeps_the_statistics_alone():
     assert bare._fit_factor.n_samples == esn._fit_factor.n_samples
     more = [model.partial_fit(u[200:-1], u[201:]) for model in (bare, esn)]
     assert_allclose(more[0].coef_, more[1].coef_, rtol=1e-8, atol=1e-12)
+
+
+def test_leave_one_out_errors_of_a_weighted_fit():
+    u = np.random.RandomState(2).randn(40, 1) + 2
+    weights = np.random.RandomState(3).randint(0, 3, 39).astype(float)
+    weights[20] = 1.5
+    esn = ESNRegressor(n_units=8, alpha=0.3, washout=6, random_state=0)
+    esn.fit(u[:-1], u[1:], sample_weight=weights)
+    errors = leave_one_out_errors(esn, u[:-1], u[1:], washout=6, sample_weight=weights)
+    for row in (20, int(np.argmin(weights[6:])) + 6):
+        without = weights.copy()
+        without[row] = 0
+        other = ESNRegressor(**esn.get_params()).fit(u[:-1], u[1:], sample_weight=without)
+        expected = u[row + 1] - other.predict(u[:-1])[row]
+        assert_allclose(errors[row - 6], expected, rtol=1e-8)
