@@ -9,6 +9,7 @@ from ._backtest import BacktestResult, backtest
 from ._baselines import NaiveForecaster
 from ._calendar import list_calendar_features, make_time_features
 from ._forecaster import ESNForecaster
+from ._long import LongForecaster
 from ._markov import MarkovForecaster
 from ._metrics import (
     coverage,
@@ -51,6 +52,7 @@ __all__ = [
     "ForecastDisplay",
     "ForecastSearchCV",
     "Log",
+    "LongForecaster",
     "MarkovForecaster",
     "NVARForecaster",
     "NaiveForecaster",
