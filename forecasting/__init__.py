@@ -8,6 +8,7 @@ if not __name__.startswith("echocast."):
 from ._backtest import BacktestResult, backtest
 from ._baselines import NaiveForecaster
 from ._calendar import list_calendar_features, make_time_features
+from ._ensemble import EnsembleForecaster
 from ._forecaster import ESNForecaster
 from ._long import LongForecaster
 from ._markov import MarkovForecaster
@@ -49,6 +50,7 @@ __all__ = [
     "Detrend",
     "Difference",
     "ESNForecaster",
+    "EnsembleForecaster",
     "ForecastDisplay",
     "ForecastSearchCV",
     "Log",

@@ -93,6 +93,16 @@ class ConformalScores:
         """How many steps ahead are worth forecasting from the origins."""
         return min(n_calibration, _MOST_STEPS)
 
+    def bands(self, points: np.ndarray, levels: list, probabilities: list) -> dict[str, np.ndarray]:
+        """Fields "lo-80", "hi-80", ..., "q-0.1", ... around the points, each (n_steps, D)."""
+        fields = {}
+        for level in levels:
+            half = self.half_width(len(points), level)
+            fields[f"lo-{level:g}"], fields[f"hi-{level:g}"] = points - half, points + half
+        for p in probabilities:
+            fields[f"q-{p:g}"] = points + self.quantile(len(points), p)
+        return fields
+
     def half_width(self, n_steps: int, level: float) -> np.ndarray:
         """Half the width of the interval at each step, (n_steps, D)."""
         return self._ranked(np.abs(self.errors), n_steps, level / 100, f"level={level:g}")
@@ -106,10 +116,9 @@ class ConformalScores:
 
     def _ranked(self, scores, n_steps, share, name):
         """The score of rank ``ceil((n + 1) share)`` among the n known at each step."""
-        known = self.errors[:, :, 0]
-        counts = (~np.isnan(known)).sum(axis=0)
+        counts = (~np.isnan(self.errors)).sum(axis=0)
         ranks = np.ceil((counts + 1) * share - 1e-9).astype(int)
-        enough = ranks <= counts
+        enough = (ranks <= counts).all(axis=1)
         longest = len(enough) if enough.all() else int(np.argmin(enough))
         if n_steps > longest:
             raise ValueError(
@@ -117,4 +126,4 @@ class ConformalScores:
                 f"{n_steps}. Use interval='bootstrap', a lower level or more data."
             )
         ordered = np.sort(scores[:, :n_steps], axis=0)  # NaN come last
-        return ordered[ranks[:n_steps] - 1, np.arange(n_steps)]
+        return np.take_along_axis(ordered, ranks[None, :n_steps] - 1, axis=0)[0]

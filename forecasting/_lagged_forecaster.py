@@ -160,21 +160,12 @@ class LaggedForecaster(BaseForecaster):
 
     def _bands(self, points, exog, levels, probabilities):
         if self.interval == "conformal":
-            return self._conformal_bands(points, levels, probabilities)
+            return self._fit_scores.bands(points, levels, probabilities)
         wanted = [p for level in levels for p in level_bounds(level)] + list(probabilities)
         paths = self._paths(len(points), exog, self.n_boot, check_generator(self._fit_seed))
         names = [f"{side}-{level:g}" for level in levels for side in ("lo", "hi")]
         names += [f"q-{p:g}" for p in probabilities]
         return dict(zip(names, path_quantiles(paths, wanted)))
-
-    def _conformal_bands(self, points, levels, probabilities):
-        fields = {}
-        for level in levels:
-            half = self._fit_scores.half_width(len(points), level)
-            fields[f"lo-{level:g}"], fields[f"hi-{level:g}"] = points - half, points + half
-        for p in probabilities:
-            fields[f"q-{p:g}"] = points + self._fit_scores.quantile(len(points), p)
-        return fields
 
     # -------------------------------------------------------------- diagnostics
 
