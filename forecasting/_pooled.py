@@ -32,24 +32,13 @@ keep_errors     out-of-fold errors for `paths`; leave out to save time where onl
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass, replace
 from math import gcd
 from typing import Any, Self
 
 import numpy as np
 
-from echocast.reservoir import ReservoirTransformer
-
-from ._pooled_features import (
-    Carry,
-    Layout,
-    begin,
-    references,
-    roll,
-    shared_features,
-    step_features,
-    targets,
-)
+from ._pooled_drive import Drive, Memory, Stretch
+from ._pooled_features import Layout, references, targets
 from ._pooled_fit import Rows
 from ._pooled_readout import fit_readout
 from ._pooled_rows import (
@@ -65,31 +54,7 @@ from ._pooled_rows import (
 __all__ = ["Memory", "PooledNetwork"]
 
 _FEWEST_ROWS = 5  # rows that a step needs to have a readout of its own
-_MOST_STATES = 4_000_000  # numbers held at a time while states become rows
 _ALPHAS = tuple(10.0 ** np.arange(-6.0, 3.0))
-
-
-@dataclass(frozen=True)
-class Memory:
-    """What the forecasts of a series continue from: a few rows, never the series.
-
-    Parameters
-    ----------
-    carry : Carry
-        Running sums before the rows `recent`.
-    states : tuple of ndarray
-        State of each reservoir before them.
-    recent : ndarray of shape (n_recent, n_columns)
-        The last rows, at most as many as steps are trained; NaN where they were missing.
-    exog : ndarray of shape (n_recent, n_exog)
-    static : ndarray of shape (n_static,)
-    """
-
-    carry: Carry
-    states: tuple
-    recent: np.ndarray
-    exog: np.ndarray
-    static: np.ndarray
 
 
 class PooledNetwork:
@@ -122,7 +87,8 @@ class PooledNetwork:
 
     Attributes
     ----------
-    layout_ : Layout
+    drive_ : Drive
+        Reservoirs, scales and layout.
     horizon_ : int
         Steps that were trained; 0 if no series has any change to learn from.
     errors_ : ndarray of shape (n_kept, horizon_, n_columns) or None
@@ -202,73 +168,61 @@ class PooledNetwork:
             If a series has no complete row.
         """
         values, exog, static = as_lists(values, exog, static)
-        self._learn_scales(exog, static)
+        layout = Layout(
+            horizon=self.horizon,
+            n_columns=values[0].shape[1],
+            lags=self.lags,
+            periods=self.periods,
+            n_seasons=self.n_seasons,
+            reference=self.reference,
+            rates=self.rates,
+            clip=self.clip,
+            n_known=exog[0].shape[1] - n_past,
+            n_past=n_past,
+            n_static=static.shape[1],
+        )
         order = canonical(values, exog, static)
-        pool = [self._strip(values[i], exog[i], static[i]) for i in order]
-        n_columns = pool[0][0].shape[1]
-        n_known = exog[0].shape[1] - n_past
-        self.layout_ = Layout(
-            self.horizon, n_columns, self.lags, self.periods, self.n_seasons, self.reference,
-            self.rates, self.clip, n_known, n_past, static.shape[1],
-        )  # fmt: skip
-        lengths = [len(Y) for Y, _, _ in pool]
-        fifth = int(np.median(lengths)) // 5
+        self.drive_ = Drive(
+            layout,
+            n_units=self.n_units,
+            n_seeds=self.n_seeds,
+            params=self.reservoir,
+            seed=self.seed,
+            exog=mean_and_spread(np.concatenate([exog[i] for i in order])),
+            static=mean_and_spread(static[order]),
+        )
+        pool = [self.drive_.start(values[i], exog[i], static[i]) for i in order]
+        fifth = int(np.median([len(Y) for _, Y, _ in pool])) // 5
         self.warm_ = min(10, max(2, fifth)) if self.warm is None else self.warm
-        self._draw()
-        self._learn(pool)
-        self._fold_places = dict(zip(order, self._fold_places))
+        places = self._learn(pool)
+        self._fold_places = dict(zip(order, places))
         return self
 
-    def _learn_scales(self, exog, static):
-        """Mean and deviation of the outside columns over the rows of fit, fixed from here on."""
-        rows = np.concatenate(exog)
-        self._exog_scale = mean_and_spread(rows)
-        self._static_scale = mean_and_spread(static)
-
-    def _draw(self):
-        self._reservoirs = []
-        n_inputs = self.layout_.n_inputs
-        scaling = np.full(n_inputs, float(self.reservoir.get("input_scaling", 0.3)))
-        for i in range(self.n_seeds):
-            params = self.reservoir | {
-                "n_units": self.n_units[i % len(self.n_units)],
-                "input_scaling": scaling,
-                "random_state": (self.seed + 7919 * i) % (2**32 - 1),
-            }
-            drawn = ReservoirTransformer(**params).fit(np.zeros((1, n_inputs)))
-            self._reservoirs.append(drawn)
-
     def _learn(self, pool):
-        starts = [self._begin(*series) for series in pool]
-        picked = self._pick_origins(pool)
-        rolls, T, weights, place = [], [], [], []
-        for i, ((Y, X, fixed), carry, origins) in enumerate(zip(pool, starts, picked)):
-            rolled, _ = roll(self.layout_, carry, Y, X, fixed)
-            keep = self._eligible(rolled, origins)
-            rolls.append((rolled, keep, self._known_ahead(X, keep), fixed))
-            T.append(targets(self.layout_, rolled, Y, keep))
-            weights.append(self._weights(rolled, keep))
-            place.append(np.stack([np.full(len(keep), i), keep], axis=1))
+        """Learn from (memory, rows, exog) of each series; where each was held out."""
+        stretches, T, place = [], [], []
+        for i, ((start, Y, X), origins) in enumerate(zip(pool, self._pick_origins(pool))):
+            stretch = self._eligible(self.drive_.stretch(start, Y, X, origins))
+            stretches.append(stretch)
+            T.append(targets(self.drive_.layout, stretch.rolled, Y, stretch.origins))
+            n = len(stretch.origins)
+            place.append(np.stack([np.full(n, i), stretch.origins], axis=1))
         place, T = np.concatenate(place), np.concatenate(T)
-        weights = np.concatenate(weights)
         enough = np.isfinite(T).all(axis=2).sum(axis=0) >= _FEWEST_ROWS
-        self.horizon_ = int(np.argmin(enough)) if not enough.all() else self.horizon
-        self.layout_ = replace(self.layout_, horizon=self.horizon_)
+        self.horizon_ = self.horizon if enough.all() else int(np.argmin(enough))
+        self.drive_ = self.drive_.shortened(self.horizon_)
         self._readouts, self.errors_ = [], None
-        self._fold_places = [(np.empty(0), np.empty(0, dtype=int))] * len(pool)
         if not self.horizon_:
-            return
-        T = T[:, : self.horizon_]
-        self._weight_unit = weights.mean()
-        w = weights / self._weight_unit
+            return fold_places(place, np.zeros((0, len(place)), dtype=bool), len(pool))
+        T, w = T[:, : self.horizon_], self._weights(stretches)
+        self._weight_unit = w.mean()
         held, hidden = folds(place, self.horizon_)
-        self._fold_places = fold_places(place, held, len(pool))
         kept = complete(T) if self.keep_errors else np.empty(0, dtype=int)
         guesses = []
-        for i in range(self.n_seeds):
-            Z, E = self._stack(i, rolls)
+        for r in range(self.n_seeds):
+            Z, E = self.drive_.features(r, stretches)
             readout, guess = fit_readout(
-                Rows(Z, E, T, w, held, hidden),
+                Rows(Z, E, T, w / self._weight_unit, held, hidden),
                 kept,
                 self.alphas,
                 loss=self.loss,
@@ -277,64 +231,32 @@ class PooledNetwork:
             self._readouts.append(readout)
             guesses.append(guess)
         if self.keep_errors:  # the reference needs no learning, so its errors are honest too
-            self.errors_ = whole_paths(
-                T[kept] - np.median(guesses, axis=0) if len(held) else T[kept]
-            )
-
-    def _begin(self, Y, X, fixed):
-        return begin(self.layout_, Y[0], X[0])
+            learnt = np.median(guesses, axis=0) if len(held) else 0.0
+            self.errors_ = whole_paths(T[kept] - learnt)
+        return fold_places(place, held, len(pool))
 
     def _pick_origins(self, pool):
         """Origins of each series, thinned evenly from its end if there are too many."""
-        possible = [np.arange(self.warm_ - 1, len(Y) - 1) for Y, _, _ in pool]
+        possible = [np.arange(self.warm_ - 1, len(Y) - 1) for _, Y, _ in pool]
         stride = max(1, -(-sum(len(p) for p in possible) // self.max_rows))
         while any(gcd(stride, m) > 1 for m in self.periods) and stride > 1:
             stride += 1  # all places in the season are to be seen
         return [p[::-1][::stride][::-1] for p in possible]
 
-    def _eligible(self, rolled, origins):
+    def _eligible(self, stretch):
         """Origins that are seen, after a first change and, for a reference, a first season."""
-        ready = rolled.seen & (rolled.scale > 0).any(axis=1)
+        rolled, origins = stretch.rolled, stretch.origins
+        ready = rolled.seen & (rolled.scale > 0).any(axis=1) & (rolled.count >= self.warm_)
         if self.reference == "seasonal":
-            ready &= rolled.count > self.layout_.season
-        return origins[ready[origins]]
+            ready &= rolled.count > self.periods[0]
+        keep = ready[origins]
+        return Stretch(stretch.start, rolled, origins[keep], stretch.known[keep])
 
-    def _weights(self, rolled, origins):
-        return rolled.unit[origins].mean(axis=1) ** self.weight_power
-
-    def _known_ahead(self, X, origins):
-        """Known columns at the targets, (n_origins, horizon, n_known); the last row goes on."""
-        steps = np.arange(1, self.layout_.horizon + 1)
-        rows = np.minimum(origins[:, None] + steps, len(X) - 1)
-        return X[rows][:, :, : self.layout_.n_known]
-
-    def _stack(self, i, rolls):
-        """Features of all chosen origins for one reservoir, built a block of series at a time."""
-        reservoir = self._reservoirs[i]
-        Z, E, first = [], [], 0
-        lengths = np.cumsum([len(rolled.inputs) for rolled, *_ in rolls]) * reservoir.n_units
-        while first < len(rolls):
-            done = lengths[first - 1] if first else 0
-            last = max(first + 1, int(np.searchsorted(lengths, done + _MOST_STATES)))
-            part = rolls[first:last]
-            states = reservoir.transform([rolled.inputs for rolled, *_ in part])
-            for (rolled, origins, known, fixed), x in zip(part, states):
-                Z.append(shared_features(self.layout_, rolled, origins, x[origins], fixed))
-                E.append(step_features(self.layout_, rolled, origins, known[:, : self.horizon_]))
-            first = last
-        return np.concatenate(Z), np.concatenate(E)
+    def _weights(self, stretches):
+        sizes = [s.rolled.unit[s.origins].mean(axis=1) for s in stretches]
+        return np.concatenate(sizes) ** self.weight_power
 
     # ------------------------------------------------------------------- memory
-
-    def _strip(self, Y, X, fixed):
-        """Rows from the first complete one on, with outside columns scaled."""
-        complete = np.isfinite(Y).all(axis=1)
-        if not complete.any():
-            raise ValueError(f"A series of {len(Y)} rows has no row without NaN.")
-        first = int(np.argmax(complete))
-        mean, spread = self._exog_scale
-        middle, width = self._static_scale
-        return Y[first:], (X[first:] - mean) / spread, (fixed - middle) / width
 
     def memories(
         self,
@@ -354,44 +276,11 @@ class PooledNetwork:
         list of Memory
         """
         values, exog, static = as_lists(values, exog, static)
-        pool = [self._strip(*series) for series in zip(values, exog, static)]
-        fresh = []
-        for Y, X, fixed in pool:
-            zero = tuple(np.zeros(r.n_units) for r in self._reservoirs)
-            fresh.append(Memory(self._begin(Y, X, fixed), zero, Y[:0], X[:0], fixed))
-        return self._grown(fresh, [(Y, X) for Y, X, _ in pool])
+        pool = [self.drive_.start(*series) for series in zip(values, exog, static)]
+        return self._grown([start for start, _, _ in pool], [(Y, X) for _, Y, X in pool])
 
     def _grown(self, memories, news):
-        """Memories after further rows; all but the last `horizon` of them move into the carry."""
-        keep = max(self.horizon_, 1)
-        heads, carries = [], []
-        for memory, (Y, X) in zip(memories, news):
-            rows = np.concatenate([memory.recent, Y])
-            exog = np.concatenate([memory.exog, X])
-            cut = max(len(rows) - keep, 0)
-            inputs, carry = None, memory.carry
-            if cut:
-                rolled, carry = roll(self.layout_, carry, rows[:cut], exog[:cut], memory.static)
-                inputs = rolled.inputs
-            heads.append(inputs)
-            carries.append((carry, rows[cut:].copy(), exog[cut:].copy()))
-        states = self._last_states(memories, heads)
-        return [
-            replace(memory, carry=carry, states=after, recent=rows, exog=exog)
-            for memory, after, (carry, rows, exog) in zip(memories, states, carries)
-        ]
-
-    def _last_states(self, memories, inputs):
-        """States of each reservoir after the inputs of each series (None: none)."""
-        moving = [i for i, rows in enumerate(inputs) if rows is not None]
-        after = [list(memory.states) for memory in memories]
-        if moving:
-            for r, reservoir in enumerate(self._reservoirs):
-                before = np.stack([memories[i].states[r] for i in moving])
-                runs = reservoir.transform([inputs[i] for i in moving], initial_state=before)
-                for i, run in zip(moving, runs):
-                    after[i][r] = run[-1].copy()
-        return [tuple(states) for states in after]
+        return self.drive_.grown(memories, news, max(self.horizon_, 1))
 
     def update(
         self,
@@ -410,9 +299,10 @@ class PooledNetwork:
             The new rows of each series, in the form of fit.
         refit : bool, default=False
             Whether the readouts learn from the targets that the rows complete. The squared loss
-            is solved exactly anew, with penalties, feature scales and folds as they were; an
-            absolute loss takes one Newton step of the new residuals, cut off at a few times
-            their usual size.
+            is solved exactly anew, with penalties and feature scales as they were (unless
+            origins were thinned: all new ones count). An absolute loss takes one Newton step of
+            the squared loss for the new residuals, cut off at three times their usual size.
+            The errors that paths draw from stay as they are.
 
         Returns
         -------
@@ -420,46 +310,29 @@ class PooledNetwork:
             Self, or a copy with new readouts.
         memories : list of Memory
         """
-        none = np.zeros((len(values), 0))
-        values, exog, _ = as_lists(values, exog, none)
-        mean, spread = self._exog_scale
-        news = [(Y, (X - mean) / spread) for Y, X in zip(values, exog)]
-        network = self._learning(memories, news) if refit and self.horizon_ else self
+        values, exog, _ = as_lists(values, exog, None)
+        news = [(Y, self.drive_.outside(X)) for Y, X in zip(values, exog)]
+        network = self._taught(memories, news) if refit and self.horizon_ else self
         return network, self._grown(memories, news)
 
-    def _learning(self, memories, news):
-        rolls, T, weights, before = [], [], [], []
+    def _taught(self, memories, news):
+        stretches, T = [], []
+        steps = np.arange(1, self.horizon_ + 1)
         for memory, (Y, X) in zip(memories, news):
             rows = np.concatenate([memory.recent, Y])
-            exog = np.concatenate([memory.exog, X])
-            rolled, _ = roll(self.layout_, memory.carry, rows, exog, memory.static)
-            origins = self._eligible(rolled, np.arange(len(rows) - 1))
-            origins = origins[rolled.count[origins] >= self.warm_]
-            target = targets(self.layout_, rolled, rows, origins)
-            steps = np.arange(1, self.horizon_ + 1)
-            target[origins[:, None] + steps < len(memory.recent)] = np.nan  # learnt before
-            rolls.append((rolled, origins, self._known_ahead(exog, origins), memory.static))
+            origins = np.arange(len(rows) - 1)
+            stretch = self._eligible(self.drive_.stretch(memory, Y, X, origins))
+            target = targets(self.drive_.layout, stretch.rolled, rows, stretch.origins)
+            target[stretch.origins[:, None] + steps < len(memory.recent)] = np.nan  # known before
+            stretches.append(stretch)
             T.append(target)
-            weights.append(self._weights(rolled, origins))
-            before.append(memory)
-        w = np.concatenate(weights) / self._weight_unit
+        w = self._weights(stretches) / self._weight_unit
         other = copy.copy(self)
-        other._readouts = []
-        for i, readout in enumerate(self._readouts):
-            Z, E = self._stack_after(i, rolls, before)
-            other._readouts.append(readout.taught(Z, E, np.concatenate(T), w))
-        return other
-
-    def _stack_after(self, i, rolls, memories):
-        before = np.stack([memory.states[i] for memory in memories])
-        inputs = [rolled.inputs for rolled, *_ in rolls]
-        states = self._reservoirs[i].transform(inputs, initial_state=before)
-        Z = [
-            shared_features(self.layout_, rolled, origins, x[origins], fixed)
-            for (rolled, origins, _, fixed), x in zip(rolls, states)
+        other._readouts = [
+            readout.taught(*self.drive_.features(r, stretches), np.concatenate(T), w)
+            for r, readout in enumerate(self._readouts)
         ]
-        E = [step_features(self.layout_, rolled, o, known) for rolled, o, known, _ in rolls]
-        return np.concatenate(Z), np.concatenate(E)
+        return other
 
     # ----------------------------------------------------------------- forecast
 
@@ -475,63 +348,7 @@ class PooledNetwork:
         exog : list of ndarray of shape (n_steps, n_known), optional
             Columns known ahead.
         """
-        return self._run(memories, n_steps, exog, None)
-
-    def _run(self, memories, n_steps, exog, draw):
-        """Forecasts, with errors added from ``draw(n_series)`` (n_series, H, D) in each block."""
-        known = self._future(exog, len(memories), n_steps)
-        done = [np.empty((len(memories), 0, self.layout_.n_columns))]
-        start = 0
-        while start < n_steps:
-            ahead = [rows[start:] for rows in known]
-            block, unit = self._block(memories, ahead)
-            if draw is not None:
-                block = block + draw(len(memories)) * unit
-            block = block[:, : n_steps - start]
-            done.append(block)
-            start += block.shape[1]
-            if start < n_steps:
-                news = [self._as_seen(m, y, x) for m, y, x in zip(memories, block, ahead)]
-                memories = self._grown(memories, news)
-        return np.concatenate(done, axis=1)
-
-    def _future(self, exog, n_series, n_steps):
-        """Known columns of the steps ahead, scaled, longer than any block."""
-        if exog is None:
-            return [np.zeros((n_steps, 0))] * n_series
-        mean, spread = self._exog_scale
-        n = self.layout_.n_known
-        return [(np.asarray(X, dtype=float)[:, :n] - mean[:n]) / spread[:n] for X in exog]
-
-    def _as_seen(self, memory, block, known):
-        """Forecasts as rows that were seen; past-only columns keep their last value."""
-        n = len(block)
-        past = np.repeat(memory.exog[-1:, self.layout_.n_known :], n, axis=0)
-        return block, np.concatenate([known[:n], past], axis=1)
-
-    def _block(self, memories, known):
-        """The trained steps after each memory, and the units of the errors, (n_series, 1, D)."""
-        rolls = []
-        for memory, ahead in zip(memories, known):
-            rolled, _ = roll(self.layout_, memory.carry, memory.recent, memory.exog, memory.static)
-            origin = np.array([len(memory.recent) - 1])
-            rows = np.minimum(np.arange(self.layout_.horizon), len(ahead) - 1)
-            rolls.append((rolled, origin, ahead[rows][None], memory.static))
-        if not self.horizon_:
-            return self._fallback(rolls)
-        base = np.concatenate([references(self.layout_, r, o) for r, o, *_ in rolls])
-        unit = np.concatenate([r.scale[o] for r, o, *_ in rolls])[:, None]
-        guesses = []
-        for i, readout in enumerate(self._readouts):
-            Z, E = self._stack_after(i, rolls, memories)
-            guesses.append(readout.predict(Z, E))
-        return base + np.median(guesses, axis=0) * unit, unit
-
-    def _fallback(self, rolls):
-        """Without anything learnt: the reference, one step at a time."""
-        one = replace(self.layout_, horizon=1)
-        base = np.concatenate([references(one, r, o) for r, o, *_ in rolls])
-        return base, np.concatenate([r.scale[o] for r, o, *_ in rolls])[:, None]
+        return self._run(memories, n_steps, self._ahead(exog, len(memories), n_steps), None)
 
     def paths(
         self,
@@ -548,20 +365,77 @@ class PooledNetwork:
         """
         errors = self.errors_
         if errors is None or not len(errors):
-            errors = np.zeros((1, max(self.horizon_, 1), self.layout_.n_columns))
+            errors = np.zeros((1, max(self.horizon_, 1), self.drive_.layout.n_columns))
 
-        def draw(n):
-            return errors[rng.randint(len(errors), size=n)]
+        def draw():
+            return errors[rng.randint(len(errors), size=n_paths)]
 
-        future = None if exog is None else [exog] * n_paths
-        first = self.horizon_ or 1
-        if n_steps <= first:  # one forecast serves all paths
-            ahead = self._future(None if exog is None else [exog], 1, n_steps)
-            block, unit = self._block([memory], ahead)
-            out = (block + draw(n_paths) * unit)[:, :n_steps]
-        else:
-            out = self._run([memory] * n_paths, n_steps, future, draw)
-        return np.moveaxis(out, 0, 2)
+        [ahead] = self._ahead(None if exog is None else [exog], 1, n_steps)
+        block, unit = self._block([memory], [ahead])  # one forecast serves the paths at first
+        first = block + draw() * unit
+        if n_steps > first.shape[1]:
+            news = [self._as_seen(memory, path, ahead) for path in first]
+            memories = self._grown([memory] * n_paths, news)
+            rest, left = ahead[first.shape[1] :], n_steps - first.shape[1]
+            first = np.concatenate([first, self._run(memories, left, [rest] * n_paths, draw)], 1)
+        return np.moveaxis(first[:, :n_steps], 0, 2)
+
+    def _run(self, memories, n_steps, ahead, draw):
+        """Forecasts in blocks of the trained steps, with errors added that `draw` gives."""
+        done = [np.empty((len(memories), 0, self.drive_.layout.n_columns))]
+        start = 0
+        while start < n_steps:
+            known = [rows[start:] for rows in ahead]
+            block, unit = self._block(memories, known)
+            block = block if draw is None else block + draw() * unit
+            done.append(block[:, : n_steps - start])
+            start += block.shape[1]
+            if start < n_steps:
+                news = [self._as_seen(m, y, x) for m, y, x in zip(memories, block, known)]
+                memories = self._grown(memories, news)
+        return np.concatenate(done, axis=1)
+
+    def _ahead(self, exog, n_series, n_steps):
+        """Known columns of the steps ahead, scaled."""
+        if exog is None:
+            return [np.zeros((n_steps, 0))] * n_series
+        return [self.drive_.outside(X) for X in exog]
+
+    def _as_seen(self, memory, block, known):
+        """Forecasts as rows that were seen; past-only columns keep their last value."""
+        n = len(block)
+        past = np.repeat(memory.exog[-1:, self.drive_.layout.n_known :], n, axis=0)
+        return block, np.concatenate([known[:n], past], axis=1)
+
+    def _block(self, memories, ahead):
+        """The trained steps after each memory, and the units of the errors, (n_series, 1, D)."""
+        stretches = []
+        for memory, known in zip(memories, ahead):
+            last = np.array([len(memory.recent) - 1])
+            nothing = memory.recent[:0], memory.exog[:0]
+            stretches.append(self.drive_.stretch(memory, *nothing, last, self._one(), known))
+        return self._guess(stretches, self._one())
+
+    def _one(self):
+        """The layout of a forecast: at least one step, if only of the reference."""
+        layout = self.drive_.layout
+        return layout if self.horizon_ else self.drive_.shortened(1).layout
+
+    def _guess(self, stretches, layout, folds=None):
+        """Forecasts (n_origins, horizon, D) of all origins, and their units (n_origins, 1, D)."""
+        base = np.concatenate([references(layout, s.rolled, s.origins) for s in stretches])
+        unit = np.concatenate([s.rolled.scale[s.origins] for s in stretches])[:, None]
+        if not self.horizon_:
+            return base, unit
+        guesses = []
+        for r, readout in enumerate(self._readouts):
+            Z, E = self.drive_.features(r, stretches, layout)
+            guesses.append(
+                readout.predict(Z, E) if folds is None else readout.predict_left_out(Z, E, folds)
+            )
+        return base + np.median(guesses, axis=0) * unit, unit
+
+    # -------------------------------------------------------------- diagnostics
 
     def from_origins(
         self,
@@ -591,42 +465,21 @@ class PooledNetwork:
             had not seen the row; they have one step.
         """
         n_steps = 1 if left_out is not None or not self.horizon_ else n_steps or self.horizon_
-        layout = replace(self.layout_, horizon=n_steps)
-        Y, X, fixed = self._strip(Y, X, static)
-        zero = tuple(np.zeros(r.n_units) for r in self._reservoirs)
-        start = Memory(self._begin(Y, X, fixed), zero, Y[:0], X[:0], fixed)
+        layout = self.drive_.shortened(n_steps).layout
+        start, Y, X = self.drive_.start(Y, X, static)
         folds = None if left_out is None else self._fold_of(left_out, origins)
-        return self._from_rows(layout, start, Y, X, origins, folds)
+        stretch = self.drive_.stretch(start, Y, X, origins, layout)
+        return self._guess([stretch], layout, folds)[0]
 
     def one_step_after(self, memory: Memory, Y: np.ndarray, X: np.ndarray) -> np.ndarray:
         """Predictions (n, D) of rows that follow, each from the rows before it."""
-        mean, spread = self._exog_scale
-        rows = np.concatenate([memory.recent, Y])
-        exog = np.concatenate([memory.exog, (X - mean) / spread])
-        origins = np.arange(len(memory.recent) - 1, len(rows) - 1)
-        one = replace(self.layout_, horizon=1)
-        return self._from_rows(one, memory, rows, exog, origins, None)[:, 0]
-
-    def _from_rows(self, layout, memory, Y, X, origins, folds):
-        """Forecasts from origins among rows that follow the carry of `memory`."""
-        rolled, _ = roll(layout, memory.carry, Y, X, memory.static)
-        base = references(layout, rolled, origins)
-        if not self.horizon_:
-            return base
-        ahead = np.minimum(origins[:, None] + np.arange(1, layout.horizon + 1), len(X) - 1)
-        known = X[ahead][:, :, : layout.n_known]
-        guesses = []
-        for reservoir, readout, state in zip(self._reservoirs, self._readouts, memory.states):
-            states = reservoir.transform(rolled.inputs, initial_state=state)[origins]
-            Z = shared_features(layout, rolled, origins, states, memory.static)
-            E = step_features(layout, rolled, origins, known)
-            guesses.append(
-                readout.predict(Z, E) if folds is None else readout.predict_left_out(Z, E, folds)
-            )
-        return base + np.median(guesses, axis=0) * rolled.scale[origins][:, None]
+        layout = self.drive_.shortened(1).layout
+        origins = len(memory.recent) - 1 + np.arange(len(Y))
+        stretch = self.drive_.stretch(memory, Y, self.drive_.outside(X), origins, layout)
+        return self._guess([stretch], layout)[0][:, 0]
 
     def _fold_of(self, i, origins):
-        """The fold that held out each origin of series `i`."""
+        """The fold that held out each origin of series `i`; -1 if there are no folds."""
         starts, numbers = self._fold_places[i]
         if not len(starts):
             return np.full(len(origins), -1)
