@@ -21,6 +21,7 @@ from ._backtest_panel import PanelRun, plan_panel
 from ._backtest_result import BacktestResult, Part, assemble
 from ._backtest_run import Done, SeriesRun, split_groups
 from ._frames import Target, read_target
+from ._gaps import complete
 from ._index import seasonal_period, show
 from ._levels import read_levels
 from ._metrics import resolve_metric
@@ -276,6 +277,8 @@ def _read(forecaster, y, freq=None) -> Target:
 def _series_work(forecaster, y, X, places, common, refit, static):
     if static is not None:
         raise ValueError("`static` columns tell series of a panel apart; y holds one series.")
+    freq, missing = getattr(forecaster, "freq", None), getattr(forecaster, "missing", "raise")
+    y = complete(y, freq=freq, missing=missing)  # windows are counted in rows of the whole grid
     target = _read(forecaster, y)
     windows = plan_windows(target.index, **places)
     work = _Work([None], [target], panel=False)
@@ -287,11 +290,12 @@ def _series_work(forecaster, y, X, places, common, refit, static):
 def _panel_work(forecaster, y, X, places, common, options):
     panel = split_panel(y)
     forecaster = _for_panel(forecaster, panel)
+    freq = getattr(forecaster, "freq", None) or panel.freq
+    panel = panel.completed(freq, getattr(forecaster, "missing", "raise"))
     targets = []
     for label, part in zip(panel.ids, panel.parts):
         with named(label):
             targets.append(_read(forecaster, part, panel.freq))
-    freq = getattr(forecaster, "freq", None) or panel.freq
     plan = plan_panel(panel, freq, options["align"], **places)
     exogs = [_aligned(x, target) for x, target in zip(panel.exog(X), targets)]
     learns = _learns(plan.n_windows, options["refit"])

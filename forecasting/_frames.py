@@ -11,6 +11,7 @@ import pandas as pd
 
 from echocast._checks import check_option
 
+from ._gaps import complete
 from ._index import TimeAxis, read_axis, show
 
 __all__ = ["LARGEST", "MISSING", "Form", "Target", "fill", "read_target", "read_values", "unmasked"]
@@ -133,7 +134,7 @@ def read_target(
         If the index or the values are unusable.
     """
     check_option("missing", missing, owner, (*MISSING, _MASKED) if masks else MISSING)
-    form, index, raw = _unwrap(y)
+    form, index, raw = _unwrap(complete(y, freq=freq, missing=missing))
     axis = read_axis(index, freq=freq) if form.kind in ("series", "frame") else _array_axis(raw)
     values = read_values(raw, form.labels, "y")
     if values.size == 0:

@@ -13,7 +13,15 @@ import numpy as np
 import pandas as pd
 from pandas.tseries.frequencies import to_offset
 
-__all__ = ["TimeAxis", "check_increasing", "read_axis", "read_horizon", "seasonal_period"]
+__all__ = [
+    "TimeAxis",
+    "check_increasing",
+    "inferred_freq",
+    "likely_freq",
+    "read_axis",
+    "read_horizon",
+    "seasonal_period",
+]
 
 # Steps of one season for each base frequency; the usual cycle of data recorded at that rate.
 _SEASONS = {"D": 7, "B": 5, "C": 5, "W": 52, "M": 12, "BM": 12, "Q": 4, "BQ": 4, "Y": 1}
@@ -193,7 +201,7 @@ def _datetime_freq(index, freq, what):
         offset = to_offset(freq)
         if _fits(index, offset):
             return offset
-        found = index.freq if index.freq is not None else _inferred(index)
+        found = index.freq if index.freq is not None else inferred_freq(index)
         if found is not None and found != offset:
             raise ValueError(
                 f"freq={getattr(offset, 'freqstr', freq)!r} does not fit the index: inferred "
@@ -207,10 +215,10 @@ def _datetime_freq(index, freq, what):
             f"The frequency of `{what}` cannot be inferred from {len(index)} stamp"
             f"{'s' if len(index) > 1 else ''}. Set {what}.index.freq, or pass freq=."
         )
-    offset = _inferred(index)
+    offset = inferred_freq(index)
     if offset is not None:
         return offset
-    likely = _likely_freq(index)
+    likely = likely_freq(index)
     if likely is not None:
         _refuse_gaps(index, likely, what)
     steps = index[1:] - index[:-1]
@@ -225,7 +233,7 @@ def _fits(index, offset):
     return len(expected) == len(index) and bool((expected == index).all())
 
 
-def _inferred(index):
+def inferred_freq(index):
     """Frequency of all stamps, or None; zones are tried in wall-clock and in universal time."""
     views = [index]
     if index.tz is not None:  # across a clock change one of the two views is regular
@@ -242,11 +250,11 @@ def _inferred(index):
     return None
 
 
-def _likely_freq(index):
+def likely_freq(index):
     """The frequency most stretches of the index have, if every stamp lies on its grid."""
     width = 4
     starts = np.linspace(0, max(len(index) - width, 0), 40).astype(int)
-    found = [_inferred(index[s : s + width]) for s in sorted(set(starts))]
+    found = [inferred_freq(index[s : s + width]) for s in sorted(set(starts))]
     for offset, _ in Counter(f for f in found if f is not None).most_common(3):
         grid = pd.date_range(index[0], index[-1], freq=offset)
         if len(grid) > len(index) and index.isin(grid).all():

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ._gaps import complete, find_freq
 from ._index import read_axis, show
 
 __all__ = ["Panel", "is_panel", "named", "read_static", "split_panel"]
@@ -31,7 +32,16 @@ class Panel:
         if not isinstance(longest, pd.DatetimeIndex) or len(longest) < 3:
             return None
         with named(self.ids[place]):
-            return read_axis(longest).freq
+            found = find_freq(longest)
+            return read_axis(longest).freq if found is None else found
+
+    def completed(self, freq: Any, missing: str) -> Panel:
+        """The same series, each on its whole grid if `missing` asks for it."""
+        parts = []
+        for label, part in zip(self.ids, self.parts):
+            with named(label):
+                parts.append(complete(part, freq=freq, missing=missing))
+        return Panel(self.ids, parts, self.names)
 
     def stack(self, indexes: Sequence[pd.Index]) -> pd.MultiIndex:
         """The (series, time) index of one stretch of time for each series."""

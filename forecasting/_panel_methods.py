@@ -47,6 +47,7 @@ def check_pooling(self: Any, y: Any, static: Any) -> None:
 def fit_panel(self: Any, y: Any, X: Any, static: Any) -> None:
     """Fit to each series of `y`, or one model to all, and set `members_`."""
     panel = split_panel(y)
+    panel = panel.completed(self.freq or panel.freq, self.missing)
     exogs = panel.exog(X)
     members = _blank_members(self, panel)
     if getattr(self, "pooling", "local") == "global":

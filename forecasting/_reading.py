@@ -13,6 +13,7 @@ from echocast._checks import check_number
 from ._calendar import resolve_calendar, time_features
 from ._exog import ExogSpec, check_order_of_arguments, read_exog
 from ._frames import Form, Target, read_target
+from ._gaps import complete
 from ._index import TimeAxis, read_axis, read_horizon, seasonal_period, show
 
 __all__ = ["Reader"]
@@ -115,7 +116,7 @@ class Reader:
         n_known = values.shape[1] - (0 if future else self._n_past)
         return np.concatenate([values[:, :n_known], features, values[:, n_known:]], axis=1)
 
-    def _read_again(self, y, before=None, missing=None):
+    def _read_again(self, y, before=None, missing=None, start=None):
         """Validate rows in the form of fit, from anywhere on the axis."""
         missing = self.missing if missing is None else missing
         form = self._fit_form
@@ -142,6 +143,7 @@ class Reader:
         if zone is not None and getattr(getattr(y, "index", None), "tz", None) is not None:
             y = y.tz_convert(zone)  # days are those of the clocks in fit
         if form.kind in ("series", "frame") and len(y):
+            y = complete(y, freq=freq, missing=missing, start=start)
             self._check_labels(read_axis(y.index, freq=freq))
         return read_target(
             y,
@@ -167,15 +169,16 @@ class Reader:
 
     def _read_next(self, y):
         """Validate rows that follow the cutoff."""
-        target = self._read_again(y, before=self._fit_last_row)
-        if self._fit_axis.kind == "array":
+        is_array = self._fit_axis.kind == "array"
+        start = None if is_array else self._fit_axis.after(1)[0]
+        target = self._read_again(y, before=self._fit_last_row, start=start)
+        if is_array:
             labels = self._fit_axis.after(len(target))
             axis = self._fit_axis.ending(int(labels[-1]))
             return Target(target.values, labels, axis, target.form)
-        expected = self._fit_axis.after(1)[0]
-        if target.axis.first != expected:
+        if target.axis.first != start:
             raise ValueError(
-                f"`y` must begin at {show(expected)}, one step after the cutoff "
+                f"`y` must begin at {show(start)}, one step after the cutoff "
                 f"{show(self._fit_axis.last)}. Got {show(target.axis.first)}."
             )
         return target

@@ -7,6 +7,7 @@ __all__ = [
     "ForecastDivergedError",
     "ForecastDivergenceWarning",
     "IllConditionedWarning",
+    "InsertedRowsWarning",
     "InvalidParameterError",
 ]
 
@@ -33,6 +34,10 @@ class ForecastDivergenceWarning(EchocastWarning):
 
 class ExtraColumnsWarning(EchocastWarning):
     """Exogenous columns that were not seen in fit are ignored."""
+
+
+class InsertedRowsWarning(EchocastWarning):
+    """The index of y has gaps, which were filled with missing rows, as `missing` asks for."""
 
 
 class ForecastDivergedError(RuntimeError):
