@@ -55,9 +55,9 @@ def complete(y: Any, *, freq: Any, missing: str, start: Any = None) -> Any:
         stacklevel=3,
     )
     if isinstance(y, pd.Series):
-        y = y.astype(np.float64) if y.dtype == bool else y
+        y = y.astype(np.float64) if y.dtype.kind == "b" else y
     else:
-        y = y.astype({c: np.float64 for c, dtype in y.dtypes.items() if dtype == bool})
+        y = y.astype({c: np.float64 for c in y if y[c].dtype.kind == "b"})
     return y.reindex(grid)
 
 
