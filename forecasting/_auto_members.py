@@ -1,0 +1,222 @@
+"""What the automatic model of business series averages: views of the series, and members.
+
+A view is the series packed after a logarithm or a division by their size, and seasonally
+adjusted where a test says so. A member is a classical line or a pooled network on one view.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from ._classical import (
+    Packed,
+    Season,
+    damped_trend_forecast,
+    deseasonalize,
+    drift_forecast,
+    pack,
+    ses_forecast,
+    theta_forecast,
+)
+from ._packed_network import NetworkRecipe, PackedNetwork
+
+__all__ = ["Member", "View", "choose_members", "make_view", "seasonal_forecast"]
+
+_OFFSET = 0.1  # added before the logarithm, in mean values, where a value is zero
+_MOST_LAGS = 170
+_WEAK = 0.3  # prior weight of lines that rarely do best
+RECIPES = {
+    "usual": NetworkRecipe(),
+    "slow": NetworkRecipe(n_units=60, spectral_radius=0.9, leak_rate=0.3),
+    "linear": NetworkRecipe(n_units=2, memories=(0.1, 0.2, 0.4, 0.7), n_seeds=1),
+    "large": NetworkRecipe(
+        n_units=200, spectral_radius=0.5, leak_rate=0.8, input_scaling=0.3, alpha=3e-3
+    ),
+}
+
+
+@dataclass(frozen=True)
+class View:
+    """Packed series as members see them, and the way back.
+
+    Parameters
+    ----------
+    packed : Packed
+    season : Season
+    size, offset : ndarray of shape (n_series, 1)
+    logarithm : bool
+    low, high : ndarray of shape (n_series, 1)
+        Bounds of forecasts, in units of y: one range beyond the values seen.
+    """
+
+    packed: Packed
+    season: Season
+    size: np.ndarray
+    offset: np.ndarray
+    logarithm: bool
+    low: np.ndarray
+    high: np.ndarray
+
+    def back(self, forecasts: np.ndarray) -> np.ndarray:
+        """Forecasts (n_series, n_steps) in the units of the series."""
+        with np.errstate(over="ignore"):
+            values = np.exp(forecasts) if self.logarithm else forecasts
+        values = (self.season.on(values) - self.offset) * self.size
+        return np.clip(np.nan_to_num(values, nan=0.0), self.low, self.high)
+
+
+def make_view(kind: str, series: list[np.ndarray], periods: tuple, n_steps: int) -> View:
+    """The view `kind`: "plain", "sized", "log", or with "-raw" at its end not adjusted.
+
+    Parameters
+    ----------
+    kind : str
+    series : list of ndarray of shape (n_i,)
+    periods : tuple of int
+        Season lengths, the shortest first.
+    n_steps : int
+        Steps ahead that the season is wanted for.
+    """
+    size = np.ones((len(series), 1))
+    if kind != "plain":
+        size[:, 0] = [np.abs(y).mean() or 1.0 for y in series]
+    logarithm = kind.startswith("log")
+    lowest = np.array([[y.min()] for y in series]) / size
+    offset = np.where(logarithm & (lowest < 1e-6), _OFFSET, 0.0)
+    packed = pack([y / s + o for y, s, o in zip(series, size[:, 0], offset[:, 0])])
+    if kind.endswith("-raw"):
+        shape = (len(series), n_steps)
+        season = Season(np.ones(shape), np.zeros(shape))
+    else:
+        packed, season = deseasonalize(packed, periods, n_steps)
+        if logarithm:
+            packed, season = _positive(packed, season, series, size, offset)
+    if logarithm:
+        packed = Packed(np.log(packed.values), packed.lengths)
+    least, most = (np.array([[f(y)] for y in series]) for f in (np.min, np.max))
+    span = most - least
+    low = np.where(least >= 0, np.maximum(least - span, 0.0), least - span)
+    return View(packed, season, size, offset, logarithm, low, most + span)
+
+
+def _positive(packed, season, series, size, offset):
+    """Series whose adjustment is additive stay as they are: a logarithm needs what is positive."""
+    added = (season.plus != 0).any(axis=1) | (packed.values <= 0).any(axis=1)
+    if not added.any():
+        return packed, season
+    raw = pack([y / s + o for y, s, o in zip(series, size[:, 0], offset[:, 0])])
+    values = np.where(added[:, None], raw.values, packed.values)
+    times = np.where(added[:, None], 1.0, season.times)
+    return Packed(values, packed.lengths), Season(times, np.where(added[:, None], 0, season.plus))
+
+
+@dataclass(frozen=True)
+class Member:
+    """One forecast of the average.
+
+    Parameters
+    ----------
+    name : str
+    view : str
+    prior : float
+        Weight before any error is known.
+    line : callable, optional
+        A classical line, ``line(packed, n_steps)``.
+    recipe : NetworkRecipe, optional
+        A pooled network, whose readout is learnt by `fitted`.
+    lags, reference : tuple of int, int
+        As in `PackedNetwork`.
+    """
+
+    name: str
+    view: str
+    prior: float = 1.0
+    line: Callable | None = None
+    recipe: NetworkRecipe | None = None
+    lags: tuple = ()
+    reference: int = 0
+
+    def fitted(self, view: View, horizon: int, seed: int, most_rows: int) -> Callable:
+        """A function of a view that gives forecasts (n_series, horizon) in units of y."""
+        if self.line is not None:
+            line = self.line
+            return lambda other: other.back(line(other.packed, horizon))
+        network = PackedNetwork(
+            self.recipe,
+            horizon,
+            self.lags,
+            reference=self.reference,
+            most_rows=most_rows,
+            seed=seed,
+        ).fit(view.packed)
+        return lambda other: other.back(network.forecast(other.packed))
+
+
+def seasonal_forecast(packed: Packed, n_steps: int, period: int) -> np.ndarray:
+    """The value one season back; the last value for series shorter than that."""
+    back = period - 1 - np.arange(n_steps) % period
+    width = packed.values.shape[1]
+    long = packed.lengths[:, None] >= period
+    at = np.maximum(width - 1 - np.where(long, back[None], 0), 0)
+    return np.take_along_axis(packed.values, at, axis=1)
+
+
+def choose_members(series: list[np.ndarray], periods: tuple, horizon: int) -> list[Member]:
+    """Members that suit the series: logarithms where no value is negative, seasons where long.
+
+    Parameters
+    ----------
+    series : list of ndarray of shape (n_i,)
+    periods : tuple of int
+        Season lengths, the shortest first; (1,) without one.
+    horizon : int
+    """
+    longest = max(len(y) for y in series)
+    members = [
+        Member("theta", "plain", line=theta_forecast),
+        Member("damped", "plain", line=damped_trend_forecast),
+        Member("smoothed", "plain", _WEAK, line=ses_forecast),
+        Member("drift", "plain", _WEAK, line=drift_forecast),
+        Member(
+            "adjusted naive", "plain", _WEAK, line=lambda p, h: np.repeat(p.values[:, -1:], h, 1)
+        ),
+    ]
+    seasons = [m for m in periods if m > 1 and longest > 2 * m + horizon]
+    for m in seasons:
+        line = lambda p, h, m=m: seasonal_forecast(p, h, m)  # noqa: E731
+        members.append(Member(f"season {m}", "plain-raw", _WEAK, line=line))
+    views = ["sized"]
+    if all(y.min() >= 0 for y in series):
+        views.append("log")
+        members += [
+            Member("log theta", "log", line=theta_forecast),
+            Member("log damped", "log", line=damped_trend_forecast),
+        ]
+    lags = (
+        tuple(range(1, 7)) if periods[0] == 1 else tuple(range(1, min(periods[0] + 2, _MOST_LAGS)))
+    )
+    for view in views:
+        for name, recipe in RECIPES.items():
+            if view == "log" or name != "large":
+                members.append(Member(f"{view} {name}", view, recipe=recipe, lags=lags))
+        for m in seasons:
+            for name in ("usual", "linear"):
+                if view == "log" or name == "usual":
+                    members.append(
+                        Member(
+                            f"{view} {name}, season {m}", f"{view}-raw", recipe=RECIPES[name],
+                            lags=_season_lags(m, periods), reference=m,
+                        )
+                    )  # fmt: skip
+    return members
+
+
+def _season_lags(m, periods):
+    """Up to one short season step by step, then whole seasons and their neighbours."""
+    short = periods[0]
+    if m > short:
+        return (*range(1, short + 2), *range(2 * short, m, short), m - 1, m, m + 1)
+    return (*range(1, min(m + 2, _MOST_LAGS)), *((2 * m, 2 * m + 1) if m <= 24 else ()))
