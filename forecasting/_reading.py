@@ -140,7 +140,8 @@ class Reader:
             raise ValueError(f"`y` must have one dimension, as in fit, got shape {y.shape}.")
         freq = None if self._fit_axis.kind in ("period", "array") else self._fit_axis.freq
         zone = getattr(self._fit_axis.last, "tz", None)
-        if zone is not None and getattr(getattr(y, "index", None), "tz", None) is not None:
+        own = getattr(getattr(y, "index", None), "tz", None)
+        if zone is not None and own is not None and str(own) != str(zone):
             y = y.tz_convert(zone)  # days are those of the clocks in fit
         if form.kind in ("series", "frame") and len(y):
             y = complete(y, freq=freq, missing=missing, start=start)
