@@ -96,7 +96,7 @@ class BacktestResult:
         DataFrame
             Indexed by `by`: the metrics and coverages of all forecasts of a group together, and
             their number, ``n``. Scaled errors are divided by the scale of their own training
-            part.
+            part; those that have none are left out of the scaled metrics.
 
         Examples
         --------
@@ -120,9 +120,10 @@ class BacktestResult:
             key: _measure_group(group, metrics, levels)
             for key, group in frame.groupby(keys if len(keys) > 1 else keys[0], sort=True)
         }
-        index = pd.Index(list(rows), name=keys[0])
         if len(keys) > 1:
             index = pd.MultiIndex.from_tuples(list(rows), names=keys)
+        else:
+            index = pd.Index(list(rows), name=keys[0], tupleize_cols=False)
         return pd.DataFrame(list(rows.values()), index=index)
 
     def marked(self, cutoffs: Any) -> BacktestResult:
@@ -166,9 +167,10 @@ def _measure_group(group, metrics, levels):
     for name, function in metrics:
         if name in ("mase", "rmsse"):
             scale = group[f"{name}_scale"].to_numpy()
-            known = np.isfinite(scale).all()
+            known = np.isfinite(scale)
+            scaled = truth[known] / scale[known], points[known] / scale[known]
             error = mae if name == "mase" else rmse
-            row[name] = error(truth / scale, points / scale) if known else np.nan
+            row[name] = error(*scaled) if known.any() else np.nan
         else:
             row[name] = function(truth, points, None, 1)
     for level in levels:
