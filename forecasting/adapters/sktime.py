@@ -27,7 +27,7 @@ class SktimeESNForecaster(BaseForecaster):
     Parameters
     ----------
     n_units : int, default=300
-        As in `echocast.forecasting.ESNForecaster`, like all parameters but `freq`.
+        As in `echocast.forecasting.ESNForecaster`, like all other parameters.
     spectral_radius : float or None, default=0.5
     leak_rate : float or array of shape (n_units,), default=1.0
     input_scaling : float, default=0.3
@@ -45,7 +45,11 @@ class SktimeESNForecaster(BaseForecaster):
     washout : int or "auto", default="auto"
     dtype : {"float64", "float32"}, default="float64"
     lags : int, list of int or None, default=None
+    strategy : {"recursive", "direct", "multi_output"}, default="recursive"
+    horizon : int, optional
     transforms : "auto" or list, default="auto"
+    calendar : "auto", list of str or None, default=None
+    fourier : dict, optional
     season_length : int or "auto", default="auto"
     freq : str or offset, optional
         Frequency of dates that have none and are too few to infer it from. sktime hands on the
@@ -123,7 +127,11 @@ class SktimeESNForecaster(BaseForecaster):
         washout: int | str = "auto",
         dtype: str = "float64",
         lags: Any = None,
+        strategy: str = "recursive",
+        horizon: int | None = None,
         transforms: Any = "auto",
+        calendar: Any = None,
+        fourier: Any = None,
         season_length: int | str = "auto",
         freq: Any = None,
         interval: str = "bootstrap",
@@ -148,7 +156,11 @@ class SktimeESNForecaster(BaseForecaster):
         self.washout = washout
         self.dtype = dtype
         self.lags = lags
+        self.strategy = strategy
+        self.horizon = horizon
         self.transforms = transforms
+        self.calendar = calendar
+        self.fourier = fourier
         self.season_length = season_length
         self.freq = freq
         self.interval = interval

@@ -87,6 +87,7 @@ def test_exogenous_columns_go_to_the_readout_alone(wide, tally):
     }.items():
         forecaster = ForecasterRecursive(estimator=regressor, lags=LAGS)
         errors[name] = float(backtest(forecaster, y, exog=X)[0])
+    forecaster.fit(y, exog=X)
     assert forecaster.estimator.window_columns_.shape == (LAGS, 1)
     assert forecaster.estimator.n_features_in_ == LAGS + 1
     ratio = errors["WindowESNRegressor"] / errors["Ridge"]
@@ -99,7 +100,7 @@ def test_intervals(wide, method):
     y = wide["s1"].asfreq("MS")
     forecaster = ForecasterRecursive(estimator=window(), lags=LAGS)
     forecaster.fit(y[:-12], store_in_sample_residuals=True)
-    band = forecaster.predict_interval(12, method=method, interval=[5, 95])
+    band = forecaster.predict_interval(12, method=method, interval=[0.05, 0.95])
     assert (band["lower_bound"] < band["pred"]).all()
     assert (band["pred"] < band["upper_bound"]).all()
     assert y[-12:].between(band["lower_bound"], band["upper_bound"]).sum() >= 8

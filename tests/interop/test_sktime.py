@@ -31,6 +31,14 @@ def y(wide):
     return wide["s0"].asfreq("MS")
 
 
+def periods(frame):
+    """The same rows by months; sktime's own models know no starts of months."""
+    index = frame.index
+    if index.nlevels == 1:
+        return frame.to_period("M")
+    return frame.set_axis(index.set_levels(index.levels[1].to_period("M"), level=1), axis=0)
+
+
 def small(**params):
     return {"n_units": 30, "random_state": 0, **params}
 
@@ -102,7 +110,7 @@ def test_forecasts_never_begin_elsewhere_than_asked(y, rows):
 def test_evaluate_beats_the_seasonal_naive(y, tally):
     cv = ExpandingWindowSplitter(fh=np.arange(1, 13), initial_window=180, step_length=12)
     scores = {
-        name: evaluate(forecaster, cv, y)["test_MeanAbsolutePercentageError"].mean()
+        name: evaluate(forecaster, cv, periods(y))["test_MeanAbsolutePercentageError"].mean()
         for name, forecaster in {
             "SktimeESNForecaster": SktimeESNForecaster(random_state=0),
             "NaiveForecaster": NaiveForecaster("last", sp=12),
@@ -112,19 +120,22 @@ def test_evaluate_beats_the_seasonal_naive(y, tally):
     assert scores["SktimeESNForecaster"] < scores["NaiveForecaster"]
 
 
-@pytest.mark.parametrize("scitype", ["tabular-regressor"])
 @pytest.mark.parametrize("pooling", ["local", "global"])
-def test_window_regressor_in_a_reduction(long, y, scitype, pooling, tally):
+def test_window_regressor_in_a_reduction(long, y, pooling, tally):
     # sktime puts the oldest value first, but the newest where it pools several series.
     order = "oldest_first" if pooling == "local" else "auto"
-    data = y if pooling == "local" else long.set_index(["unique_id", "ds"])
+    data = periods(y if pooling == "local" else long.set_index(["unique_id", "ds"]))
     errors = {}
     for regressor in (
         Ridge(),
         WindowESNRegressor(window_order=order, alpha="auto", random_state=0),
     ):
         reduction = make_reduction(
-            regressor, window_length=24, strategy="recursive", scitype=scitype, pooling=pooling
+            regressor,
+            window_length=24,
+            strategy="recursive",
+            scitype="tabular-regressor",
+            pooling=pooling,
         )
         cv = SlidingWindowSplitter(fh=np.arange(1, 13), window_length=180, step_length=12)
         found = evaluate(reduction, cv, data)["test_MeanAbsolutePercentageError"].mean()
