@@ -5,6 +5,7 @@ if not __name__.startswith("echocast."):
         "`forecasting` is `echocast.forecasting`; the checkout root should not be on sys.path"
     )
 
+from ._auto import AutoESNForecaster
 from ._backtest import BacktestResult, backtest
 from ._baselines import NaiveForecaster
 from ._calendar import list_calendar_features, make_time_features
@@ -31,6 +32,7 @@ from ._plot import ForecastDisplay
 from ._plot_backtest import BacktestDisplay
 from ._reservoir_forecaster import ReservoirForecaster
 from ._search import ForecastSearchCV
+from ._splits import PanelTimeSeriesSplit, SequentialSplit
 from ._transforms import (
     Deseasonalize,
     Difference,
@@ -43,6 +45,7 @@ from ._transforms_registry import list_transforms, register_transform
 from ._transforms_trend import Detrend
 
 __all__ = [
+    "AutoESNForecaster",
     "BacktestDisplay",
     "BacktestResult",
     "BoxCox",
@@ -58,8 +61,10 @@ __all__ = [
     "MarkovForecaster",
     "NVARForecaster",
     "NaiveForecaster",
+    "PanelTimeSeriesSplit",
     "ReservoirForecaster",
     "SeasonalDifference",
+    "SequentialSplit",
     "Standardize",
     "Transform",
     "YeoJohnson",
