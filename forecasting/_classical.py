@@ -12,10 +12,10 @@ import numpy as np
 
 __all__ = [
     "Packed",
+    "Season",
     "damped_trend_forecast",
     "deseasonalize",
     "drift_forecast",
-    "Season",
     "is_seasonal",
     "pack",
     "seasonal_factors",
