@@ -25,7 +25,6 @@ from echocast._cli_output import (
     write_csv,
 )
 from echocast.forecasting import ESNForecaster, NaiveForecaster, backtest
-from echocast.forecasting._index import read_axis, seasonal_period
 
 __all__ = ["run_backtest", "run_forecast"]
 
@@ -161,7 +160,8 @@ def _default_season(name: str, source: Path | None, series: dict) -> int:
     if source is None and name == "sunspots":
         return 11  # the mean length of the solar cycle in years
     first = next(iter(series.values()))
-    return seasonal_period(read_axis(first.index))
+    rows = pd.Series(np.arange(len(first)), index=first.index)  # the values are of no interest
+    return NaiveForecaster().fit(rows).season_length_
 
 
 def _long_enough(
