@@ -15,6 +15,7 @@ from ._base import BaseForecaster
 from ._direct import advance_direct, calibrate_direct, learn_direct, predict_direct
 from ._intervals import ConformalScores, conformal_origins, draw_innovations, path_quantiles
 from ._levels import level_bounds
+from ._mask import advance_masked, complete, leading_rows, learn_masked
 from ._recursive import RecursiveNetwork
 from ._recursive_origins import forecast_origins
 
@@ -69,11 +70,10 @@ class ESNForecaster(BaseForecaster):
         Steps applied in order and undone on the forecast paths: names from `list_transforms`
         or objects such as ``SeasonalDifference(11)``. "auto" takes logarithms of positive columns
         whose seasons grow with the level, after which point forecasts are medians (see `Log`);
-        takes seasonal means off where the
-        seasonal strength exceeds 0.3, but differences over the season where it exceeds 0.64
-        and the rest wanders; differences once more what then wanders (lag-one autocorrelation
-        above ``1 - 2 / sqrt(n)`` and no unit root rejected by a Dickey-Fuller test); and
-        standardises. Each column of a system is judged by itself.
+        takes seasonal means off where the seasonal strength exceeds 0.3, but differences over
+        the season where it exceeds 0.64 and the rest wanders; differences once more what then
+        wanders (lag-one autocorrelation above ``1 - 2 / sqrt(n)`` and no unit root rejected by
+        a Dickey-Fuller test); and standardises. Each column of a system is judged by itself.
     calendar : "auto", list of str or None, default=None
         Features of the time stamps as known exogenous columns; see `list_calendar_features`.
     fourier : dict, optional
@@ -86,9 +86,11 @@ class ESNForecaster(BaseForecaster):
         for months, 24 for hours, 52 for weeks), and 1 for years, integers and arrays.
     freq : str or offset, optional
         Frequency of an index that has none and is too short to infer it from.
-    missing : {"raise", "ffill", "interpolate"}, default="raise"
+    missing : {"raise", "ffill", "interpolate", "mask"}, default="raise"
         What to do with NaN in y. Filling uses rows up to the cutoff alone; NaN at the end are
-        filled forwards.
+        filled forwards. "mask" puts the network's own prediction in the place of a missing value
+        and leaves the row out of the readout (a row of a system if any variable is missing);
+        rows before the first value are left out altogether.
     interval : {"bootstrap", "conformal"}, default="bootstrap"
         "bootstrap" simulates paths with leave-one-out residuals drawn at each step and takes
         quantiles of the paths after undoing the transforms. "conformal" takes the ranks of
@@ -141,6 +143,8 @@ class ESNForecaster(BaseForecaster):
     >>> model.score(y.iloc[-11:]) < 1.0
     True
     """
+
+    _masks = True
 
     def __init__(
         self,
@@ -241,7 +245,7 @@ class ESNForecaster(BaseForecaster):
         )
         return {name: getattr(self, name) for name in names}
 
-    def _network(self, values, exog, seed):
+    def _network(self, values, exog, seed, known=None):
         return RecursiveNetwork(
             values,
             exog,
@@ -254,6 +258,7 @@ class ESNForecaster(BaseForecaster):
             params=self._regressor_params(),
             seed=seed,
             owner=self._owner,
+            known=known,
         )
 
     @property
@@ -287,13 +292,26 @@ class ESNForecaster(BaseForecaster):
         self._warn_if_constant(values)
         values, exog = self._with_past(values, exog)
         seed = self._network_seed()
-        network = self._network(values, exog, seed)
+        self._fit_lead = lead = leading_rows(values, self._owner)
+        values, exog = values[lead:], exog[lead:]
+        network, whole = self._learn_network(values, exog, seed)
         scores = self._calibrate(values, exog, seed) if self.interval == "conformal" else None
         self._fit_network = network
-        self._fit_memory = network.start(values, exog, 0, network.esn.state_)
-        self._fit_errors, self._fit_residuals = network.errors(values, exog)
-        self._fit_residuals = self._fit_residuals[:, : self._fit_form.n_columns]
+        known = None if whole is values else ~np.isnan(values)
+        state = network.esn.state_ if known is None else None  # own predictions have moved it
+        self._fit_memory = network.start(whole, exog, 0, state)
+        errors, in_units = network.errors(whole, exog, known)
+        self._fit_errors = errors[~np.isnan(errors).any(axis=1)]
+        self._fit_residuals = in_units[:, : self._fit_form.n_columns]
         self._fit_scores = scores
+
+    def _learn_network(self, values, exog, seed):
+        """A network and the rows that it saw, which hold its own predictions in place of NaN."""
+
+        def make(rows, known_beforehand, known):
+            return self._network(rows, known_beforehand, seed, known)
+
+        return learn_masked(make, values, exog, self.season_length_)
 
     def _network_seed(self):
         return int(check_generator(self._fit_seed).randint(2**31 - 1))
@@ -319,7 +337,8 @@ class ESNForecaster(BaseForecaster):
 
     def _warn_if_constant(self, values):
         for column, label in zip(values.T, self._fit_form.labels):
-            if np.ptp(column) == 0:
+            column = column[~np.isnan(column)]
+            if len(column) and np.ptp(column) == 0:
                 name = "y" if self._fit_form.n_columns == 1 else f"column {label!r} of y"
                 warnings.warn(
                     f"{name} is constant ({column[0]:g}); the forecast is that constant.",
@@ -330,10 +349,11 @@ class ESNForecaster(BaseForecaster):
     def _calibrate(self, values, exog, seed):
         """Errors from rolling origins of a model that knows the rows before all of them."""
         n_train, ends = conformal_origins(len(values))
-        network = self._network(values[:n_train], exog[:n_train], seed)
+        network, _ = self._learn_network(values[:n_train], exog[:n_train], seed)
         n_ahead = ConformalScores.steps_for(len(values) - n_train)
         n_columns = self._fit_form.n_columns
-        forecasts = network.paths_from(values, exog, ends, n_ahead)[:, :n_columns]
+        whole = complete(network, values, exog, 0, self.season_length_)
+        forecasts = network.paths_from(whole, exog, ends, n_ahead)[:, :n_columns]
         return ConformalScores.measure(forecasts, values[:, :n_columns], ends)
 
     def _advance(self, values, exog, refit):
@@ -342,14 +362,17 @@ class ESNForecaster(BaseForecaster):
             return
         network, memory = self._fit_network, self._fit_memory
         values, exog = self._with_past(values, exog)
-        moved, rows, targets, predicted = network.advance(memory, values, exog)
+        moved, rows, targets, predicted, whole, weights = advance_masked(
+            network, memory, values, exog
+        )
         if refit:
-            self._fit_network = network.learning(memory, rows, targets)
+            self._fit_network = network.learning(memory, rows, targets, weights)
         self._fit_memory = moved
         # errors of rows that the weights had not seen: as honest as leave-one-out errors
-        errors = np.concatenate([self._fit_errors, targets - predicted])
-        in_units = network.errors_after(memory, values, predicted)[:, : self._fit_form.n_columns]
-        self._fit_errors = errors[-_MOST_ERRORS:].copy()
+        new = (targets - predicted)[slice(None) if weights is None else weights > 0]
+        self._fit_errors = np.concatenate([self._fit_errors, new])[-_MOST_ERRORS:].copy()
+        in_units = network.errors_after(memory, whole, predicted)
+        in_units = np.where(np.isnan(values), np.nan, in_units)[:, : self._fit_form.n_columns]
         self._fit_residuals = np.concatenate([self._fit_residuals, in_units])[-_MOST_ERRORS:].copy()
 
     def _advance_pool(self, members, values, exog, refit):
@@ -369,13 +392,21 @@ class ESNForecaster(BaseForecaster):
             self._fit_direct = self._fit_direct.restarted(values, exog, static, first)
             return
         n_columns = values.shape[1]
-        values, exog = self._with_past(values, exog)
-        self._fit_memory = self._fit_network.start(values, exog, first)
+        values, exog, whole, first = self._completed(values, exog, first)
+        self._fit_memory = self._fit_network.start(whole, exog, first)
         self._fit_network = copy.copy(self._fit_network)
         # the errors kept are labelled as the last rows, so they must be those of these rows
-        fitted = self._fit_network.one_step(values, exog, first)
+        fitted = self._fit_network.one_step(whole, exog, first)
         errors = values[len(values) - len(fitted) :] - fitted
         self._fit_residuals = errors[-_MOST_ERRORS:, :n_columns].copy()
+
+    def _completed(self, values, exog, first):
+        """Rows from the first with a value on, the same without NaN, and its position."""
+        values, exog = self._with_past(values, exog)
+        lead = leading_rows(values, self._owner)
+        values, exog, first = values[lead:], exog[lead:], first + lead - self._fit_lead
+        whole = complete(self._fit_network, values, exog, first, self.season_length_)
+        return values, exog, whole, first
 
     # -------------------------------------------------------------- forecasting
 
@@ -440,8 +471,8 @@ class ESNForecaster(BaseForecaster):
         if self._is_direct:
             return self._fit_direct.one_step(values, exog, first)
         n_columns = values.shape[1]
-        values, exog = self._with_past(values, exog)
-        return self._fit_network.one_step(values, exog, first)[:, :n_columns]
+        _, exog, whole, first = self._completed(values, exog, first)
+        return self._fit_network.one_step(whole, exog, first)[:, :n_columns]
 
     def _kept_residuals(self):
         return self._fit_direct.residuals if self._is_direct else self._fit_residuals

@@ -98,6 +98,8 @@ class RecursiveNetwork:
     seed : int
     owner : str
         Name of the forecaster in messages.
+    known : ndarray of bool, shape (n_steps, n_columns), optional
+        Which values of `Y` were observed; the readout learns rows of such alone. All by default.
     """
 
     def __init__(
@@ -114,6 +116,7 @@ class RecursiveNetwork:
         params: dict,
         seed: int,
         owner: str,
+        known: np.ndarray | None = None,
     ):
         if isinstance(transforms, str) and transforms == "auto":
             steps = choose_transforms(Y, season_length)
@@ -126,6 +129,7 @@ class RecursiveNetwork:
         self.n_columns = Y.shape[1]
         rows = self._inputs(Z, self._features(X))
         self.washout = self._resolve_washout(washout, len(Y), len(rows), lags)
+        weights = None if known is None else self.weights(known)
         self.n_units = self._bounded(n_units, len(rows), params["topology"])
         esn = ESNRegressor(
             n_units=self.n_units,
@@ -133,18 +137,32 @@ class RecursiveNetwork:
             washout=self.washout,
             random_state=seed,
             **params,
-        ).fit(rows, Z[1:])
+        ).fit(rows, Z[1:], sample_weight=weights)
         self.low, self.high = Z.min(axis=0), Z.max(axis=0)
         self.esn = esn
-        alpha = safest_alpha(esn, Z[1 + self.washout :])
+        learnt = Z[1 + self.washout :]
+        alpha = safest_alpha(
+            esn, learnt if weights is None else learnt[weights[self.washout :] > 0]
+        )
         if alpha != esn.alpha_:
-            esn.set_params(alpha=alpha).fit(rows, Z[1:])
+            esn.set_params(alpha=alpha).fit(rows, Z[1:], sample_weight=weights)
         if np.ndim(params["alpha"]) or isinstance(params["alpha"], str):
-            self._calm(Y, X, rows, Z[1:])
+            self._calm(Y, X, rows, Z[1:], weights)
         esn.set_params(alpha=float(esn.alpha_))  # so that learning more rows keeps it
         self.esn = without_rows(esn)
 
-    def _calm(self, Y, X, rows, targets):
+    def weights(self, known: np.ndarray) -> np.ndarray:
+        """One for each training row all of whose targets were observed, else zero."""
+        complete = known.all(axis=1)[self.chain.n_lost + 1 :]
+        if complete[self.washout :].sum() < _FEWEST_ROWS:
+            raise ValueError(
+                f"`y` must have at least {_FEWEST_ROWS} rows to learn from; {len(known)} rows with "
+                f"{int((~known).sum())} missing values leave {complete[self.washout :].sum()}. Use "
+                "missing='interpolate', or fewer lags and differences."
+            )
+        return complete.astype(np.float64)
+
+    def _calm(self, Y, X, rows, targets, weights):
         """Raise a chosen penalty while the network, left to itself, runs off to the bounds.
 
         One-step errors do not show it: a loop can be unstable though each step is accurate.
@@ -160,7 +178,8 @@ class RecursiveNetwork:
             held = (scaled <= low) | (scaled >= high)
             if not (held & varying).any():
                 return
-            self.esn.set_params(alpha=100.0 * max(self.esn.alpha_, 1e-14)).fit(rows, targets)
+            self.esn.set_params(alpha=100.0 * max(self.esn.alpha_, 1e-14))
+            self.esn.fit(rows, targets, sample_weight=weights)
 
     def _bounds(self):
         """Where paths are held: one span beyond the extremes of the rows of fit."""
@@ -216,15 +235,26 @@ class RecursiveNetwork:
             np.full(self.n_columns, scaling), older, np.full(self.exog.n_features, scaling)
         ]
 
-    def errors(self, Y: np.ndarray, X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def errors(
+        self, Y: np.ndarray, X: np.ndarray, known: np.ndarray | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Leave-one-out errors of the last training rows, transformed and in the units of y."""
         Z = self.chain.forward(Y)
         rows = self._inputs(Z, self._features(X))
         scaled = leave_one_out_errors(
-            self.esn, rows, Z[1:], washout=self.washout, n_last=_MOST_ERRORS
+            self.esn,
+            rows,
+            Z[1:],
+            washout=self.washout,
+            n_last=_MOST_ERRORS,
+            sample_weight=None if known is None else self.weights(known),
         )
         scaled = scaled / (1 - self.chain.leverage)  # nor did the seasonal means see the row
-        return scaled, self._in_units(Z[len(Z) - len(scaled) :] - scaled, Y, 0)
+        in_units = self._in_units(Z[len(Z) - len(scaled) :] - scaled, Y, 0)
+        if known is None:
+            return scaled, in_units
+        seen = known[len(known) - len(scaled) :]
+        return np.where(seen, scaled, np.nan), np.where(seen, in_units, np.nan)
 
     def _in_units(self, predicted, Y, start):
         """Errors in the units of y of one-step predictions of the last transformed rows."""
@@ -255,8 +285,13 @@ class RecursiveNetwork:
             np.maximum(self.high, Z.max(axis=0)),
         )
 
+    @property
+    def n_needed(self) -> int:
+        """The fewest rows that a forecast can follow."""
+        return self.chain.n_lost + self.lags[-1] + 1
+
     def _require(self, n_steps):
-        needed = self.chain.n_lost + self.lags[-1] + 1
+        needed = self.n_needed
         if n_steps < needed:
             raise ValueError(
                 f"Length of `y` ({n_steps}) must be greater than the window needed "
@@ -320,10 +355,17 @@ class RecursiveNetwork:
             predicted = step.one_step(predicted, whole, position)
         return Y - predicted
 
-    def learning(self, memory: Memory, rows: np.ndarray, targets: np.ndarray) -> RecursiveNetwork:
+    def learning(
+        self,
+        memory: Memory,
+        rows: np.ndarray,
+        targets: np.ndarray,
+        weights: np.ndarray | None = None,
+    ) -> RecursiveNetwork:
         """A network whose readout has also learnt from rows that follow `memory`."""
         other = copy.copy(self)
-        other.esn = without_rows(continue_fit(self.esn, rows, targets, state=memory.state))
+        esn = continue_fit(self.esn, rows, targets, state=memory.state, sample_weight=weights)
+        other.esn = without_rows(esn)
         return other
 
     def one_step(self, Y: np.ndarray, X: np.ndarray, first: int) -> np.ndarray:

@@ -171,7 +171,14 @@ def _read_start(esn, n_steps, history, lags, state, X, innovations):
     return wide[0], wide[1], wide[2]
 
 
-def continue_fit(esn: Any, X: np.ndarray, y: np.ndarray, *, state: np.ndarray) -> Any:
+def continue_fit(
+    esn: Any,
+    X: np.ndarray,
+    y: np.ndarray,
+    *,
+    state: np.ndarray,
+    sample_weight: np.ndarray | None = None,
+) -> Any:
     """A copy that has learnt more rows, with the reservoir in a given state before the first.
 
     Parameters
@@ -182,6 +189,8 @@ def continue_fit(esn: Any, X: np.ndarray, y: np.ndarray, *, state: np.ndarray) -
     y : ndarray of shape (n_steps, n_targets)
     state : ndarray of shape (n_units,)
         State before the first row; ``esn.state_`` continues where the fit ended.
+    sample_weight : ndarray of shape (n_steps,), optional
+        Weights of the rows; a row of weight zero drives the reservoir alone.
 
     Returns
     -------
@@ -200,7 +209,7 @@ def continue_fit(esn: Any, X: np.ndarray, y: np.ndarray, *, state: np.ndarray) -
     """
     other = copy.copy(esn)
     other._fit_ends = {None: (np.asarray(state, dtype=esn.state_.dtype), 0)}
-    return other.partial_fit(X, y)
+    return other.partial_fit(X, y, sample_weight=sample_weight)
 
 
 def without_rows(esn: Any) -> Any:
