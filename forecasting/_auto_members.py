@@ -95,7 +95,8 @@ def make_view(kind: str, series: list[np.ndarray], periods: tuple, n_steps: int)
         if logarithm:
             packed, season = _positive(packed, season, series, size, offset)
     if logarithm:
-        packed = Packed(np.log(packed.values), packed.lengths)
+        # rows that came after the choice of members may be negative
+        packed = Packed(np.log(np.maximum(packed.values, 1e-3 * _OFFSET)), packed.lengths)
     least, most = (np.array([[f(y)] for y in series]) for f in (np.min, np.max))
     span = most - least
     low = np.where(least >= 0, np.maximum(least - span, 0.0), least - span)
