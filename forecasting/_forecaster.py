@@ -349,6 +349,7 @@ class ESNForecaster(BaseForecaster):
     def _calibrate(self, values, exog, seed):
         """Errors from rolling origins of a model that knows the rows before all of them."""
         n_train, ends = conformal_origins(len(values))
+        leading_rows(values[:n_train], self._owner)
         network, _ = self._learn_network(values[:n_train], exog[:n_train], seed)
         n_ahead = ConformalScores.steps_for(len(values) - n_train)
         n_columns = self._fit_form.n_columns
