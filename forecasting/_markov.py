@@ -213,7 +213,7 @@ def choose_order(Z: np.ndarray, E: np.ndarray, most: int) -> int:
     rest = R[:, n_table:]
     total = (rest**2).sum(axis=0)
     ends = 1 + E.shape[1] + n_columns * np.arange(1, most + 1)
-    floor = np.finfo(float).eps * np.maximum(total, np.finfo(float).tiny)
+    floor = np.maximum(np.finfo(float).eps * total, np.finfo(float).tiny)
     squares = np.maximum(total - explained[ends - 1], floor)
     n_params = ends + 1.0  # the variance is one, too
     room = np.maximum(n_rows - n_params - 1, 1e-9)

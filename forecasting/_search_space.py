@@ -35,9 +35,10 @@ def check_space(space: Any, forecaster: Any, owner: str) -> list[dict]:
             f"`space` of {owner} is empty; give at least one parameter and its values."
         )
     known = forecaster.get_params(deep=False)
+    heads = {name.split("__")[0] for name in forecaster.get_params()}  # members of ensembles too
     for part in parts:
         for name, values in part.items():
-            if str(name).split("__")[0] not in known:
+            if str(name).split("__")[0] not in heads:
                 raise ValueError(
                     f"`space` names {name!r}, which is no parameter of "
                     f"{type(forecaster).__name__}; it has {sorted(known)}."

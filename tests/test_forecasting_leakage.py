@@ -3,16 +3,23 @@
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.linear_model import Ridge
+from sklearn.pipeline import make_pipeline
 
 from echocast.forecasting import (
     Deseasonalize,
     Difference,
+    EnsembleForecaster,
     ESNForecaster,
+    MarkovForecaster,
     NaiveForecaster,
+    NVARForecaster,
+    ReservoirForecaster,
     SeasonalDifference,
     Standardize,
     backtest,
 )
+from echocast.reservoir import ESNRegressor, ReservoirTransformer
 
 # what poisoned rows lead to is not held against the windows that see them
 pytestmark = pytest.mark.filterwarnings("ignore::echocast.exceptions.ForecastDivergenceWarning")
@@ -34,6 +41,23 @@ FORECASTERS = {
     ),
     "esn, filled": ESNForecaster(15, missing="interpolate", random_state=0),
     **{s: NaiveForecaster(s) for s in ("last", "seasonal", "drift", "mean")},
+    "markov": MarkovForecaster(random_state=0),
+    "markov, conformal": MarkovForecaster(3, interval="conformal"),
+    "nvar": NVARForecaster(random_state=0),
+    "reservoir": ReservoirForecaster(ESNRegressor(10, alpha="auto"), random_state=0),
+    "direct": ReservoirForecaster(
+        ESNRegressor(10, alpha=1.0), lags=3, strategy="direct", horizon=4, random_state=0
+    ),
+    "multi output": ReservoirForecaster(
+        Ridge(), strategy="multi_output", horizon=4, random_state=0
+    ),
+    "context": ReservoirForecaster(
+        make_pipeline(ReservoirTransformer(10), Ridge()), context=20, n_boot=5, random_state=0
+    ),
+    "ensemble": EnsembleForecaster([MarkovForecaster(2), NaiveForecaster()], random_state=0),
+    "weighted": EnsembleForecaster(
+        [MarkovForecaster(2), NaiveForecaster()], method="weights", random_state=0
+    ),
 }
 POISONS = {
     "huge": lambda a: np.full_like(a, 1e9),
