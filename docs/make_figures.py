@@ -21,7 +21,7 @@ from scipy.linalg import LinAlgError
 
 from echocast.datasets import load_sunspots, lorenz63
 from echocast.exceptions import EchocastWarning
-from echocast.forecasting import ESNForecaster, valid_prediction_time
+from echocast.forecasting import ESNForecaster, ReservoirDisplay, valid_prediction_time
 from echocast.reservoir import ESNRegressor, ReservoirTransformer
 
 # Okabe and Ito's colours, which remain apart for colour-blind readers.
@@ -182,7 +182,27 @@ def states():
     return figure
 
 
+def reservoir():
+    """Spectra and states of one reservoir with three input scalings."""
+    u = load_sunspots().to_numpy()[:, None]
+    u = (u - u.mean()) / u.std()
+    figure, axes = plt.subplots(3, 2, figsize=(6.8, 6.2), gridspec_kw={"width_ratios": [1, 2.4]})
+    for row, (radius, scaling) in zip(axes, ((0.5, 0.02), (0.9, 0.5), (1.2, 5.0))):
+        esn = ReservoirTransformer(
+            100, spectral_radius=radius, input_scaling=scaling, random_state=0
+        )
+        ReservoirDisplay.from_estimator(esn.fit(u), u[200:], n_shown=5, ax=row)
+        row[1].set_title(f"states, input_scaling={scaling:g}", fontsize=9)
+        row[0].set_title(f"spectral_radius={radius:g}", fontsize=9)
+        row[1].get_legend().remove()
+        row[1].set_ylim(-1.05, 1.05)
+    for ax in axes[:2].ravel():
+        ax.set_xlabel("")
+    return figure
+
+
 FIGURES = {
+    "reservoir": reservoir,
     "lorenz": lorenz,
     "valid-time": valid_times,
     "sunspots": sunspots,

@@ -30,6 +30,7 @@ from ._metrics import (
 from ._nvar import NVARForecaster
 from ._plot import ForecastDisplay
 from ._plot_backtest import BacktestDisplay
+from ._plot_reservoir import ReservoirDisplay
 from ._reservoir_forecaster import ReservoirForecaster
 from ._search import ForecastSearchCV
 from ._splits import PanelTimeSeriesSplit, SequentialSplit
@@ -62,6 +63,7 @@ __all__ = [
     "NVARForecaster",
     "NaiveForecaster",
     "PanelTimeSeriesSplit",
+    "ReservoirDisplay",
     "ReservoirForecaster",
     "SeasonalDifference",
     "SequentialSplit",

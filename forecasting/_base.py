@@ -385,8 +385,6 @@ class BaseForecaster(Reader, BaseEstimator, metaclass=ABCMeta):
         """
         from ._plot import ForecastDisplay
 
-        if self._is_panel:
-            raise ValueError("One series is drawn at a time: members_[label].plot(...).")
         return ForecastDisplay.from_estimator(self, horizon, X, level=level, y=y, ax=ax)
 
     # -------------------------------------------------------------------- hooks

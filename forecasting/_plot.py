@@ -11,6 +11,7 @@ import pandas as pd
 __all__ = ["ForecastDisplay"]
 
 _PAST_PER_STEP = 5  # past rows shown for each forecast step, if more are given
+_MOST_SERIES = 12  # of a panel
 
 
 def _pyplot():
@@ -38,7 +39,7 @@ class ForecastDisplay:
     Attributes
     ----------
     ax_ : matplotlib Axes or ndarray of Axes
-        One for each variable.
+        One for each variable, or each of the first 12 series of a panel.
     figure_ : matplotlib Figure
 
     Examples
@@ -101,13 +102,15 @@ class ForecastDisplay:
         """
         return cls(forecast, y).plot(ax)
 
-    def plot(self, ax: Any = None) -> ForecastDisplay:
+    def plot(self, ax: Any = None, *, legend: bool = True) -> ForecastDisplay:
         """Draw; returns self with the attributes `ax_` and `figure_`.
 
         Parameters
         ----------
         ax : matplotlib Axes or sequence of Axes, optional
-            One for each variable; a new figure by default.
+            One for each variable, or each series of a panel; a new figure by default.
+        legend : bool, default=True
+            Whether each of them says what the lines are.
 
         Returns
         -------
@@ -125,15 +128,26 @@ class ForecastDisplay:
         for axis, (label, fields) in zip(axes, panels.items()):
             shown = past.get(label, next(iter(past.values()), None) if len(panels) == 1 else None)
             _draw_panel(axis, label, fields, shown)
+            if legend:
+                axis.legend(loc="upper left", fontsize="small", frameon=False)
         self.ax_ = axes[0] if len(axes) == 1 else axes
         self.figure_ = axes[0].figure
         return self
 
 
+def _series_of(data) -> dict:
+    """Parts of a panel, by series."""
+    ids = data.index.get_level_values(0).unique()[:_MOST_SERIES]
+    return {label: data.xs(label) for label in ids}
+
+
 def _columns_of(y) -> dict:
-    """Series of the past by variable."""
+    """Series of the past by variable; of a panel by series, and variable if there are several."""
     if y is None:
         return {}
+    if isinstance(getattr(y, "index", None), pd.MultiIndex):
+        parts = {label: _columns_of(part) for label, part in _series_of(y).items()}
+        return _flat(parts)
     if isinstance(y, pd.Series):
         return {"y" if y.name is None else y.name: y}
     if isinstance(y, pd.DataFrame):
@@ -151,6 +165,9 @@ def _panels(forecast, past) -> dict[Any, pd.DataFrame]:
         index = pd.RangeIndex(start, start + len(forecast))
         columns = ["y"] if forecast.ndim == 1 else list(range(forecast.shape[1]))
         forecast = pd.DataFrame(forecast.reshape(len(forecast), -1), index, columns)
+    if isinstance(forecast.index, pd.MultiIndex):
+        parts = {label: _panels(part, {}) for label, part in _series_of(forecast).items()}
+        return _flat(parts)
     if isinstance(forecast, pd.Series):
         return {"y" if forecast.name is None else forecast.name: forecast.to_frame()}
     if forecast.columns.nlevels == 2:
@@ -161,6 +178,15 @@ def _panels(forecast, past) -> dict[Any, pd.DataFrame]:
     return {column: forecast[[column]] for column in forecast.columns}
 
 
+def _flat(parts) -> dict:
+    """Series of one variable under the label of the series, others under both labels."""
+    return {
+        label if len(inner) == 1 else (label, variable): value
+        for label, inner in parts.items()
+        for variable, value in inner.items()
+    }
+
+
 def _is_field(name) -> bool:
     return isinstance(name, str) and re.fullmatch(r"(lo|hi|q)-[\d.e+-]+", name) is not None
 
@@ -169,6 +195,7 @@ def _draw_panel(ax, label, fields, past) -> None:
     if past is not None:
         past = past.iloc[-max(_PAST_PER_STEP * len(fields), 20) :]
         ax.plot(_positions(past.index), past.to_numpy(), color="0.25", lw=1, label="past")
+        fields = _joined(past, fields)
     where = _positions(fields.index)
     levels = sorted(
         (float(name[3:]) for name in fields if str(name).startswith("lo-")), reverse=True
@@ -179,7 +206,15 @@ def _draw_panel(ax, label, fields, past) -> None:
         ax.fill_between(where, low, high, color="C0", alpha=shade, lw=0, label=f"{level:g} %")
     ax.plot(where, fields.iloc[:, 0], color="C0", lw=1.8, label="forecast")
     ax.set_title(str(label))
-    ax.legend(loc="upper left", fontsize="small", frameon=False)
+
+
+def _joined(past, fields):
+    """The forecast with the last value of the past before it, so that one step is a line, too."""
+    last = past.dropna().iloc[-1:]
+    if len(last) == 0 or type(last.index) is not type(fields.index):
+        return fields
+    first = pd.DataFrame({name: last.to_numpy() for name in fields}, index=last.index)
+    return pd.concat([first, fields])
 
 
 def _positions(index):

@@ -252,8 +252,6 @@ def test_bad_arguments_of_panels_are_refused():
         clone(ESN).fit(Y, X.to_numpy())
     with pytest.raises(ValueError, match="Series 'b': X must cover"):
         clone(ESN).fit(Y, X.iloc[:60])
-    with pytest.raises(ValueError, match="One series is drawn"):
-        model.plot(3)
     with pytest.raises(ValueError, match="pass them"):
         model.fitted_values()
     with pytest.raises(ValueError, match="pooling='global'"):

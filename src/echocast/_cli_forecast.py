@@ -75,7 +75,7 @@ def run_forecast(arguments: argparse.Namespace) -> None:
         write_csv(frame, output)
         print(f"wrote {output}")
     if picture is not None:
-        save_picture(picture, task.series, forecasts, task.levels)
+        save_picture(picture, task.series, forecasts)
         print(f"wrote {picture}")
     elif not (arguments.print_only or has_matplotlib()):
         print("no picture: matplotlib is not installed (python -m pip install matplotlib)")

@@ -6,7 +6,7 @@ import importlib.util
 import math
 import os
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,6 @@ __all__ = [
 
 _SHOWN_ROWS = 24
 _SHOWN_PANELS = 12
-_BLUE = np.array([0.12, 0.47, 0.71])
 PICTURES = (".pdf", ".png", ".svg")
 _NO_CSV = (".ods", ".parquet", ".xls", ".xlsm", ".xlsx")
 
@@ -120,7 +119,6 @@ def save_picture(
     path: Path,
     histories: dict[str | None, pd.Series],
     forecasts: dict[str | None, pd.DataFrame],
-    levels: Sequence[float],
 ) -> None:
     """Draw the end of each series and its forecast, one panel a series.
 
@@ -130,11 +128,11 @@ def save_picture(
         Its extension, one of `PICTURES`, says the kind of picture.
     histories, forecasts : dict
         By series; a forecast has the columns "forecast", "lo-80", "hi-80", ...
-    levels : sequence of float
-        Levels to shade, in percent.
     """
     # The figure by itself, without pyplot, opens no window whatever the backend.
     from matplotlib.figure import Figure
+
+    from echocast.forecasting import ForecastDisplay
 
     shown = list(forecasts)[:_SHOWN_PANELS]
     n_columns = 1 if len(shown) == 1 else 2 if len(shown) <= 6 else 3
@@ -145,36 +143,15 @@ def save_picture(
     )
     grid = figure.subplots(n_rows, n_columns, squeeze=False).ravel()
     for axes, name in zip(grid, shown, strict=False):
-        _draw(axes, histories[name], forecasts[name], levels)
-        if name is not None:
-            axes.set_title(name)
+        display = ForecastDisplay(forecasts[name], histories[name])
+        display.plot(axes, legend=False)
+        axes.set_title("" if name is None else name)
+        axes.set_ylabel(str(histories[name].name))
+        if isinstance(histories[name].index, pd.DatetimeIndex):
+            axes.tick_params(axis="x", labelrotation=30)
     for axes in grid[len(shown) :]:
         axes.set_axis_off()
     handles, labels = grid[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper center", ncols=len(labels), frameon=False)
     kind = path.suffix.lstrip(".").lower()
     _write_in_one_step(path, lambda temporary: figure.savefig(temporary, dpi=150, format=kind))
-
-
-def _draw(axes, history: pd.Series, forecast: pd.DataFrame, levels: Sequence[float]) -> None:
-    past = history.iloc[-max(5 * len(forecast), 60) :]
-    axes.plot(_plain(past.index), past.to_numpy(), color="0.25", lw=1.0, label="observed")
-    # Bands and line start at the last value, so that a forecast of one step can be seen, too.
-    times = _plain(past.index[-1:].append(forecast.index))
-    last = past.iloc[-1]
-    for i, level in enumerate(sorted(levels, reverse=True)):
-        low, high = (np.append(last, forecast[f"{side}-{level:g}"]) for side in ("lo", "hi"))
-        shade = _BLUE + (1.0 - _BLUE) * 0.8 * 0.75**i
-        axes.fill_between(times, low, high, color=tuple(shade), lw=0, label=f"{level:g} % interval")
-    axes.plot(times, np.append(last, forecast["forecast"]), color=tuple(_BLUE), label="forecast")
-    axes.set_ylabel(str(history.name))
-    axes.tick_params(axis="x", labelrotation=30 if isinstance(past.index, pd.DatetimeIndex) else 0)
-
-
-def _plain(index: pd.Index) -> np.ndarray:
-    """Return the labels as what matplotlib draws without pandas' converters."""
-    if isinstance(index, pd.PeriodIndex):
-        index = index.to_timestamp()
-    if isinstance(index, pd.DatetimeIndex):
-        return index.tz_localize(None).to_numpy()
-    return index.to_numpy()
