@@ -14,6 +14,11 @@ windows of the train trajectory, (1000, 200), (800, 200), (900, 200 after the fi
 one seed; the candidate with the least mean of log(sMAPE + 0.1) over the windows is refitted
 with five seeds, whose median is the forecast. Inputs are standardised by the fitted part, the
 target is the increment of the standardised state.
+
+``--auto`` scores ``AutoESNForecaster()`` instead, with no settings: everything, the search too,
+happens on the rows it is fitted to, the first five sixths of a *test* trajectory; train
+trajectories are not read. ``--variant`` takes another file, such as multi_pts100_noise (process
+noise), multi_pts15 (15 points a period, 150 rows to fit) or uni_pts100 (first coordinate).
 """
 
 from __future__ import annotations
@@ -26,11 +31,12 @@ import warnings
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from joblib import Parallel, delayed
 from threadpoolctl import threadpool_limits
 
 from echocast.exceptions import EchocastWarning, ForecastDivergedError
-from echocast.forecasting import smape
+from echocast.forecasting import AutoESNForecaster, smape
 from echocast.reservoir import ESNRegressor
 from echocast.reservoir._linalg import spectrum_solve
 
@@ -92,12 +98,49 @@ def score(name, train, test):
     return name, result, naive, alpha, setting, time.perf_counter() - start
 
 
+def score_auto(name, test):
+    """The automatic forecaster on one trajectory: (name, sMAPE, that of the last value, ...)."""
+    start, n = time.process_time(), len(test) * 5 // 6
+    with threadpool_limits(1):
+        frame = pd.DataFrame(test).iloc[:n]
+        model = AutoESNForecaster(random_state=0).fit(frame)
+        forecast = model.predict(len(test) - n).to_numpy()
+    truth = test[n:].reshape(forecast.shape)
+    naive = smape(truth, np.broadcast_to(test[n - 1], truth.shape))
+    chosen = model.settings_.get("naive") or model.kind_
+    return name, smape(truth, forecast), naive, chosen, time.process_time() - start
+
+
+def auto(args):
+    test = np.load(args.data / "dysts" / f"test_{args.variant}.npz")
+    names = test.files[: args.systems]
+    jobs = (delayed(score_auto)(name, test[name]) for name in names)
+    rows = []
+    for row in Parallel(n_jobs=args.jobs, return_as="generator")(jobs):
+        rows.append(row)
+        print("{:28s} {:7.2f}  (last value {:6.1f})  {:10s} {:.1f} s".format(*row), flush=True)
+    _, ours, last, kinds, seconds = (np.array(part) for part in zip(*rows))
+    print(f"\n{args.variant}: {len(ours)} systems, {(kinds != 'series').sum()} recognised")
+    print(
+        f"sMAPE mean {ours.mean():.2f}, median {np.median(ours):.2f}; last value {last.mean():.2f}"
+    )
+    print(f"worse than the last value by more than 5 %: {(ours > 1.05 * last).sum()} systems")
+    worst = np.argsort(-ours)[:12]
+    print("worst: " + ", ".join(f"{rows[i][0]} {ours[i]:.0f}" for i in worst))
+    print(f"processor seconds a system: mean {seconds.mean():.1f}, largest {seconds.max():.1f}")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--systems", type=int, default=None)
     parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--auto", action="store_true", help="score AutoESNForecaster()")
+    parser.add_argument("--variant", default="multi_pts100", help="with --auto: which file")
     args = parser.parse_args()
+    if args.auto:
+        auto(args)
+        return
     train = np.load(args.data / "dysts" / "train_multi_pts100.npz")
     test = np.load(args.data / "dysts" / "test_multi_pts100.npz")
     names = train.files[: args.systems]
