@@ -276,7 +276,7 @@ def calibrate_direct(
         chain, Z = one.chain, _transformed(one.chain, Y, 0)
         first = chain.n_lost + _leading(Z)
         forecasts = one.network.from_origins(
-            Z[_leading(Z) :], X[first:], one.static, ends - 1 - first
+            Z[_leading(Z) :], X[first:], one.static, ends - 1 - first, size=one.memory.size
         )
         paths = np.moveaxis(forecasts, 0, 2)
         undone = chain.invert(paths, chain.tails_at(_filled(Y), ends), ends)
@@ -324,7 +324,13 @@ def _one_step(one, Y, X, first, place):
     if n < 2:
         return np.empty((0, Y.shape[1]))
     scaled = one.network.from_origins(
-        Z[skipped:], X[lost + skipped :], one.static, np.arange(n - 1), n_steps=1, left_out=place
+        Z[skipped:],
+        X[lost + skipped :],
+        one.static,
+        np.arange(n - 1),
+        n_steps=1,
+        left_out=place,
+        size=one.memory.size,
     )
     return one.chain.one_step(scaled[:, 0], _filled(Y), first)
 

@@ -32,6 +32,7 @@ keep_errors     out-of-fold errors for `paths`; leave out to save time where onl
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 from math import gcd
 from typing import Any, Self
 
@@ -53,6 +54,7 @@ from ._pooled_rows import (
 
 __all__ = ["Memory", "PooledNetwork"]
 
+_LEAST_SCALE = 0.25  # of the usual size of a series, at an origin to learn from
 _FEWEST_ROWS = 5  # rows that a step needs to have a readout of its own
 _ALPHAS = tuple(10.0 ** np.arange(-6.0, 3.0))
 
@@ -249,6 +251,8 @@ class PooledNetwork:
         ready = rolled.seen & (rolled.scale > 0).any(axis=1) & (rolled.count >= self.warm_)
         if self.reference == "seasonal":
             ready &= rolled.count > self.periods[0]
+        # scales of a few quiet rows would make outliers of what comes after
+        ready &= (rolled.unit >= _LEAST_SCALE * stretch.start.size).any(axis=1)
         keep = ready[origins]
         return Stretch(stretch.start, rolled, origins[keep], stretch.known[keep])
 
@@ -446,6 +450,7 @@ class PooledNetwork:
         *,
         n_steps: int | None = None,
         left_out: int | None = None,
+        size: np.ndarray | None = None,
     ) -> np.ndarray:
         """Forecasts of the trained steps after rows of one series, (n_origins, n_steps, D).
 
@@ -463,10 +468,13 @@ class PooledNetwork:
         left_out : int, optional
             Place in `fit` of the series, if its first steps are to be forecast by readouts that
             had not seen the row; they have one step.
+        size : ndarray of shape (n_columns,), optional
+            `Memory.size` of the series as it was known; by default that of these rows.
         """
         n_steps = 1 if left_out is not None or not self.horizon_ else n_steps or self.horizon_
         layout = self.drive_.shortened(n_steps).layout
         start, Y, X = self.drive_.start(Y, X, static)
+        start = start if size is None else replace(start, size=size)
         folds = None if left_out is None else self._fold_of(left_out, origins)
         stretch = self.drive_.stretch(start, Y, X, origins, layout)
         return self._guess([stretch], layout, folds)[0]

@@ -17,6 +17,7 @@ from ._pooled_features import (
     roll,
     shared_features,
     step_features,
+    usual_size,
 )
 
 __all__ = ["Drive", "Memory", "Stretch"]
@@ -40,6 +41,8 @@ class Memory:
         Scaled.
     static : ndarray of shape (n_static,)
         Scaled.
+    size : ndarray of shape (n_columns,)
+        Mean absolute change of the rows that the memory was begun with.
     """
 
     carry: Carry
@@ -47,6 +50,7 @@ class Memory:
     recent: np.ndarray
     exog: np.ndarray
     static: np.ndarray
+    size: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -119,7 +123,7 @@ class Drive:
         zero = tuple(np.zeros(reservoir.n_units) for reservoir in self.reservoirs)
         fixed = (static - self._static[0]) / self._static[1]
         carry = begin(self.layout, Y[0], X[0])
-        return Memory(carry, zero, Y[:0], X[:0], fixed), Y, X
+        return Memory(carry, zero, Y[:0], X[:0], fixed, usual_size(self.layout, Y)), Y, X
 
     def stretch(
         self,
@@ -159,7 +163,7 @@ class Drive:
             parts.append((carry, rows[cut:].copy(), exog[cut:].copy()))
         states = self._last_states(memories, inputs)
         return [
-            Memory(carry, after, rows, exog, memory.static)
+            replace(memory, carry=carry, states=after, recent=rows, exog=exog)
             for memory, after, (carry, rows, exog) in zip(memories, states, parts)
         ]
 
@@ -190,9 +194,9 @@ class Drive:
             before = np.stack([s.start.states[r] for s in chosen])
             runs = reservoir.transform([s.rolled.inputs for s in chosen], initial_state=before)
             for s, x in zip(chosen, runs):
-                states, static = x[s.origins], s.start.static
-                Z.append(shared_features(layout, s.rolled, s.origins, states, static))
-                E.append(step_features(layout, s.rolled, s.origins, s.known[:, : layout.horizon]))
+                own = layout, s.rolled, s.origins
+                Z.append(shared_features(*own, x[s.origins], s.start.static, s.start.size))
+                E.append(step_features(*own, s.known[:, : layout.horizon], s.start.size))
         return np.concatenate(Z), np.concatenate(E)
 
     def _blocks(self, lengths, n_units):

@@ -22,6 +22,7 @@ __all__ = [
     "shared_features",
     "step_features",
     "targets",
+    "usual_size",
 ]
 
 
@@ -223,11 +224,17 @@ def _smoothed(rates, rows, before):
 
 
 def shared_features(
-    layout: Layout, rolled: Rolled, origins: np.ndarray, states: np.ndarray, static: np.ndarray
+    layout: Layout,
+    rolled: Rolled,
+    origins: np.ndarray,
+    states: np.ndarray,
+    static: np.ndarray,
+    size: np.ndarray,
 ) -> np.ndarray:
     """Features that all steps have, (n_origins, n_shared): constant, own past, outside, states.
 
-    `origins` are rows of `rolled`, and `states` (n_origins, n_units) belong to them.
+    `origins` are rows of `rolled`, and `states` (n_origins, n_units) belong to them. Outside
+    columns act on a series in proportion to its `size` (n_columns,), whatever the scale was.
     """
     n = len(origins)
     at = layout.depth + origins
@@ -249,8 +256,26 @@ def shared_features(
                 n, now.shape[1] * means.shape[1]
             )
         )
-    blocks += [rolled.exog[at], np.tile(static, (n, 1)), states]
+    blocks += [
+        rolled.exog[at] * _relative_size(rolled, origins, size)[:, None],
+        np.tile(static, (n, 1)),
+        states,
+    ]
     return np.concatenate(blocks, axis=1)
+
+
+def _relative_size(rolled, origins, size):
+    """What a fixed effect of outside columns is in units of the running scale, (n_origins,)."""
+    return (size / rolled.unit[origins]).mean(axis=1)
+
+
+def usual_size(layout: Layout, Y: np.ndarray) -> np.ndarray:
+    """Mean absolute change over the reference's season of all rows of a series, (n_columns,)."""
+    lag = layout.season if len(Y) > layout.season else 1
+    changes = np.abs(Y[lag:] - Y[:-lag])
+    known = np.isfinite(changes)
+    size = np.where(known, changes, 0.0).sum(axis=0) / np.maximum(known.sum(axis=0), 1)
+    return np.where(size > 0, size, 1.0)
 
 
 def references(layout: Layout, rolled: Rolled, origins: np.ndarray) -> np.ndarray:
@@ -270,7 +295,7 @@ def _seasons_back(layout, at, period, k):
 
 
 def step_features(
-    layout: Layout, rolled: Rolled, origins: np.ndarray, known: np.ndarray
+    layout: Layout, rolled: Rolled, origins: np.ndarray, known: np.ndarray, size: np.ndarray
 ) -> np.ndarray:
     """Features that belong to one step, (n_origins, horizon, n_own).
 
@@ -297,7 +322,8 @@ def step_features(
         rows = np.repeat(at[:, None], layout.horizon, axis=1)
         if layout.reference == "seasonal":
             rows = _seasons_back(layout, at, layout.season, 1)
-        blocks += [known, rolled.exog[rows][:, :, : layout.n_known]]
+        share = _relative_size(rolled, origins, size)[:, None, None]
+        blocks += [known * share, rolled.exog[rows][:, :, : layout.n_known] * share]
     if not blocks:
         return np.empty((len(origins), layout.horizon, 0))
     return np.concatenate(blocks, axis=2)

@@ -1,5 +1,7 @@
 """The pooled engine in arrays: against slow loops, and the laws it keeps."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -44,6 +46,7 @@ def stacked(net, values, exog, static, h):
     everything = []
     for y, x, s in zip(values, exog, static):
         u = oracles.inputs(y, x, s, layout.periods, layout.season, layout.clip)
+        size = oracles.running(y, len(y) - 1, layout.season)
         states = oracles.states(net.drive_.reservoirs[0], u, 0.6)
         for t in range(net.warm_ - 1, len(y) - 1):
             if layout.reference == "seasonal" and t + 1 <= layout.season:
@@ -51,7 +54,7 @@ def stacked(net, values, exog, static, h):
             unit = oracles.scale(y, t, layout.season)
             everything.append(unit**net.weight_power)
             if t + h < len(y):
-                A.append(oracles.features(y, x, s, states[t], t, h, layout))
+                A.append(oracles.features(y, x, s, states[t], t, h, layout, size))
                 b.append(oracles.target(y, t, h, layout.season, layout.clip))
                 w.append(unit**net.weight_power)
     return np.array(A), np.array(b), np.array(w) / np.mean(everything)
@@ -90,10 +93,11 @@ def test_a_forecast_is_the_readout_of_the_last_origin():
         s = (static[i] - static.mean(axis=0)) / static.std(axis=0)
         layout, readout, t = net.drive_.layout, net._readouts[0], len(y) - 1
         u = oracles.inputs(y, x[: len(y)], s, layout.periods, layout.season, layout.clip)
+        size = oracles.running(y, t, layout.season)
         state = oracles.states(net.drive_.reservoirs[0], u, 0.6)[-1]
         for h in range(1, 6):
             divide = np.r_[readout.divide_shared, readout.divide_own[h - 1]]
-            row = oracles.features(y, x, s, state, t, h, layout) / divide
+            row = oracles.features(y, x, s, state, t, h, layout, size) / divide
             unit = oracles.scale(y, t, layout.season)
             expected = oracles.reference(y, t, h, 4) + unit * (row @ readout.coef[h - 1, :, 0])
             assert_allclose(got[i, h - 1, 0], expected, rtol=1e-9)
@@ -150,17 +154,18 @@ def test_what_follows_an_origin_has_no_part_in_its_forecast():
     values = walks(5, [60])
     exog = columns(values)
     net = network(periods=(4,), reference="seasonal").fit(values, exog, n_past=1)
+    size = np.ones(1)
     origins = np.array([10, 30, 44])
-    whole = net.from_origins(values[0][:, None], exog[0], np.zeros(0), origins)
+    whole = net.from_origins(values[0][:, None], exog[0], np.zeros(0), origins, size=size)
     poisoned = values[0].copy()
     poisoned[45:] = 1e6
     past = exog[0].copy()
     past[45:, 1] = 1e6  # known columns may be known
-    again = net.from_origins(poisoned[:, None], past, np.zeros(0), origins)
+    again = net.from_origins(poisoned[:, None], past, np.zeros(0), origins, size=size)
     assert_array_equal(again, whole)
     for t, expected in zip(origins, whole):
-        memory = net.memories([values[0][: t + 1]], [exog[0][: t + 1]])
-        got = net.forecast(memory, 5, [exog[0][t + 1 : t + 6, :1]])
+        [memory] = net.memories([values[0][: t + 1]], [exog[0][: t + 1]])
+        got = net.forecast([replace(memory, size=size)], 5, [exog[0][t + 1 : t + 6, :1]])
         assert_allclose(got[0], expected, rtol=1e-12)
 
 
@@ -183,6 +188,7 @@ def test_memory_after_updates_equals_one_after_all_rows(seed, chunks):
         assert same is net
         cuts = [c + n for c in cuts]
     whole = net.memories([y[:c] for y, c in zip(values, cuts)], [x[:c] for x, c in zip(exog, cuts)])
+    whole = [replace(b, size=a.size) for a, b in zip(memories, whole)]  # as known at first
     for a, b in zip(memories, whole):
         assert_array_equal(a.recent, b.recent)
         assert_allclose(a.carry.tail, b.carry.tail)

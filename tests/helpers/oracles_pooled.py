@@ -64,7 +64,7 @@ def reference(y, t, h, season):
     return y[i]
 
 
-def features(y, x, static, state, t, h, layout):
+def features(y, x, static, state, t, h, layout, size):
     """All features of origin t and step h of one variable, shared ones first."""
     season = layout.season
     unit = scale(y, t, season) or 1.0
@@ -80,7 +80,7 @@ def features(y, x, static, state, t, h, layout):
         row.append(np.clip((exponential(above, rate)[-1] - above[-1]) / unit, -far, far))
     for rate in layout.rates:
         row.append(np.clip(exponential(change, rate)[-1] / unit, -far, far))
-    row += [*x[t], *static, *state]
+    row += [*(x[t] * size / unit), *static, *state]
     base = reference(y, t, h, season)
     if layout.reference == "seasonal":
         row.append(np.clip((y[t] - base) / unit, -far, far))
@@ -92,11 +92,11 @@ def features(y, x, static, state, t, h, layout):
             gap = y[place] - base if place >= 0 else 0.0
             row.append(np.clip(gap / unit, -far, far))
     if layout.n_known:
-        row += [*x[t + h][: layout.n_known]]
+        row += [*(x[t + h][: layout.n_known] * size / unit)]
         back = t
         if layout.reference == "seasonal":
             back = t + h - season * int(np.ceil(h / season))
-        row += [*x[max(back, 0)][: layout.n_known]]
+        row += [*(x[max(back, 0)][: layout.n_known] * size / unit)]
     return np.array(row)
 
 
