@@ -23,10 +23,18 @@ from ._classical import (
 )
 from ._packed_network import NetworkRecipe, PackedNetwork
 
-__all__ = ["Member", "View", "choose_members", "make_view", "seasonal_forecast"]
+__all__ = [
+    "Member",
+    "View",
+    "choose_members",
+    "make_view",
+    "seasonal_forecast",
+    "year_forecast",
+]
 
 _OFFSET = 0.1  # added before the logarithm, in mean values, where a value is zero
 _MOST_LAGS = 170
+_WEEK, _YEAR, _FEWEST_YEARS = 7, 364, 3  # a year of whole weeks
 _WEAK = 0.3  # prior weight of lines that rarely do best
 RECIPES = {
     "usual": NetworkRecipe(),
@@ -165,6 +173,28 @@ def seasonal_forecast(packed: Packed, n_steps: int, period: int) -> np.ndarray:
     return np.take_along_axis(packed.values, at, axis=1)
 
 
+def year_forecast(packed: Packed, n_steps: int) -> np.ndarray:
+    """Mean of the last four weeks, day by day, and the smooth change after it in other years."""
+    out = np.empty((len(packed.values), n_steps))
+    for row, y in zip(out, packed.rows()):
+        row[:] = _last_weeks(y, n_steps)
+        changes = [
+            y[len(y) - back : len(y) - back + n_steps] - _last_weeks(y[: len(y) - back], n_steps)
+            for back in range(_YEAR, len(y) - 4 * _WEEK, _YEAR)
+            if back >= n_steps
+        ][:3]
+        if changes:
+            padded = np.pad(np.mean(changes, axis=0), 10, mode="edge")
+            row += np.convolve(padded, np.full(21, 1 / 21), mode="valid")
+    return out
+
+
+def _last_weeks(y, n_steps):
+    if len(y) < 4 * _WEEK:
+        return np.full(n_steps, y[-1])
+    return y[-4 * _WEEK :].reshape(4, _WEEK).mean(axis=0)[np.arange(n_steps) % _WEEK]
+
+
 def choose_members(series: list[np.ndarray], periods: tuple, horizon: int) -> list[Member]:
     """Members that suit the series: logarithms where no value is negative, seasons where long.
 
@@ -189,6 +219,8 @@ def choose_members(series: list[np.ndarray], periods: tuple, horizon: int) -> li
     for m in seasons:
         line = lambda p, h, m=m: seasonal_forecast(p, h, m)  # noqa: E731
         members.append(Member(f"season {m}", "plain-raw", _WEAK, line=line))
+    if periods[0] == _WEEK and longest > _FEWEST_YEARS * _YEAR:
+        members.append(Member("weeks of other years", "plain-raw", line=year_forecast))
     views = ["sized"]
     if all(y.min() >= 0 for y in series):
         views.append("log")

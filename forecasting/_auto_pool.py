@@ -12,6 +12,7 @@ import numpy as np
 
 from ._auto_members import choose_members, make_view, seasonal_forecast
 from ._classical import pack
+from ._date_effects import DateEffects
 
 __all__ = ["AutoPool", "average_weights", "default_horizon", "natural_periods"]
 
@@ -23,6 +24,8 @@ _MOST_ORIGINS = 40
 _PULL = 0.02  # of the weights towards their priors
 _NEGLIGIBLE = 0.01
 _SHARES = (1.0, 0.75, 0.5, 0.25, 0.0)  # of the average, the rest is the better naive forecast
+_CLEAR = 0.97  # of the naive loss: what is not clearly better gives way to it
+_MOST_SINGLE, _BATCH = 500, 100  # one-step forecasts
 _MOST_PATHS = 2000  # error paths kept
 
 
@@ -66,11 +69,15 @@ class AutoPool:
 
     # ------------------------------------------------------------------ learning
 
-    def fit(self, series: list[np.ndarray]) -> AutoPool:
-        """Learn from series (n_i,), whose last rows serve as development origins."""
+    def fit(self, series: list[np.ndarray], last_days: list | None = None) -> AutoPool:
+        """Learn from series (n_i,), whose last rows serve as development origins.
+
+        `last_days` are the days (datetime64[D]) of the last values, for daily series.
+        """
         series = [window(y) for y in series]
         self.members = choose_members(series, self.periods, self.horizon)
-        trials = self._develop(series)
+        self.plan = _plan(series, self.horizon, self.periods[0])
+        trials = self._develop(self._usual(series, last_days))
         if trials:
             self._choose(trials)
         else:
@@ -80,9 +87,21 @@ class AutoPool:
         kept = self.weights > _NEGLIGIBLE * self.weights.max()
         self.members = [m for m, keep in zip(self.members, kept) if keep]
         self.weights = self.weights[kept] / self.weights[kept].sum()
-        return self._learn(series)
+        return self._learn(series, last_days)
 
-    def _learn(self, series):
+    def _usual(self, series, last_days):
+        """The series without effects of dates, as far as rows before all origins show them."""
+        deepest = max((group[0].fit_at for group in self.plan), default=0)
+        past = [y[: len(y) - deepest] for y in series]
+        if not DateEffects.can(past, last_days):
+            return series
+        dates = DateEffects(past, [day - deepest for day in last_days])
+        return [dates.removed(y, day) for y, day in zip(series, last_days)]
+
+    def _learn(self, series, last_days):
+        self.dates = DateEffects(series, last_days) if DateEffects.can(series, last_days) else None
+        if self.dates is not None:
+            series = [self.dates.removed(y, day) for y, day in zip(series, last_days)]
         views = _Views(series, self.periods, self.horizon)
         self.models = [
             m.fitted(views[m.view], self.horizon, self.seed, self.most_rows) for m in self.members
@@ -92,7 +111,7 @@ class AutoPool:
     def _develop(self, series):
         """(true values, forecasts of all members, naive ones, units) at development origins."""
         trials = []
-        for origins in _plan(series, self.horizon, self.periods[0]):
+        for origins in self.plan:
             deepest = origins[0].fit_at
             usable = [y for y in series if len(y) - deepest >= self._fewest()]
             views = _Views([y[: len(y) - deepest] for y in usable], self.periods, self.horizon)
@@ -149,9 +168,14 @@ class AutoPool:
 
     # --------------------------------------------------------------- forecasting
 
-    def forecast(self, series: list[np.ndarray], n_steps: int) -> np.ndarray:
+    def forecast(
+        self, series: list[np.ndarray], n_steps: int, last_days: list | None = None
+    ) -> np.ndarray:
         """Forecasts (n_series, n_steps) after the ends of series (n_i,)."""
         series = [window(y) for y in series]
+        dated = self.dates is not None and last_days is not None
+        if dated:
+            series = [self.dates.removed(y, day) for y, day in zip(series, last_days)]
         blocks: list = []
         while sum(b.shape[1] for b in blocks) < n_steps:
             views = _Views(series, self.periods, self.horizon)
@@ -160,7 +184,10 @@ class AutoPool:
             )
             blocks.append(self._mixed(average, series))
             series = [window(np.concatenate([y, f])) for y, f in zip(series, blocks[-1])]
-        return np.concatenate(blocks, axis=1)[:, :n_steps]
+        points = np.concatenate(blocks, axis=1)[:, :n_steps]
+        if dated:
+            points = points * np.stack([self.dates.ahead(day, n_steps) for day in last_days])
+        return points
 
     def paths(self, y: np.ndarray, points: np.ndarray, n_paths: int, rng) -> np.ndarray:
         """Paths (n_steps, n_paths) around forecasts (n_steps,) of a series (n,).
@@ -181,18 +208,23 @@ class AutoPool:
         out = points[:, None] + _unit(y, self.periods[0]) * errors[: len(points)]
         return np.maximum(out, 0.0) if y.min() >= 0 else out
 
-    def relearned(self, series: list[np.ndarray]) -> AutoPool:
+    def relearned(self, series: list[np.ndarray], last_days: list | None = None) -> AutoPool:
         """The same average with readouts that learnt from these series."""
         other = AutoPool(self.horizon, self.periods, seed=self.seed, most_rows=self.most_rows)
         other.__dict__.update(self.__dict__)
-        return other._learn([window(y) for y in series])
+        return other._learn([window(y) for y in series], last_days)
 
-    def one_step(self, y: np.ndarray, n_rows: int) -> np.ndarray:
-        """Forecasts of the last rows of a series, each from the rows before it."""
-        n_rows = max(0, min(n_rows, len(y) - self._fewest()))
-        if not n_rows:
-            return np.empty(0)
-        return self.forecast([y[: len(y) - k] for k in range(n_rows, 0, -1)], 1)[:, 0]
+    def one_step(
+        self, y: np.ndarray, n_rows: int, last_day: np.datetime64 | None = None
+    ) -> np.ndarray:
+        """Forecasts of the last rows of a series, at most 500, each from the rows before it."""
+        n_rows = max(0, min(n_rows, _MOST_SINGLE, len(y) - self._fewest()))
+        parts = []
+        for first in range(n_rows, 0, -_BATCH):  # in batches, for the sake of memory
+            backs = range(first, max(first - _BATCH, 0), -1)
+            days = None if last_day is None else [last_day - k for k in backs]
+            parts.append(self.forecast([y[: len(y) - k] for k in backs], 1, days)[:, 0])
+        return np.concatenate(parts) if parts else np.empty(0)
 
 
 def window(y: np.ndarray) -> np.ndarray:
