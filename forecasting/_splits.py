@@ -128,10 +128,16 @@ class SequentialSplit(_TimeSplit):
         Raises
         ------
         ValueError
-            If there are too few rows.
+            If there are too few rows, or several series one below the other.
         """
         check_number("context", self.context, type(self).__name__, low=0, integer=True)
         X, _, _ = indexable(X, y, groups)
+        if isinstance(getattr(X, "index", None), pd.MultiIndex):
+            raise ValueError(
+                f"{type(self).__name__} splits rows of one series; `X` has a MultiIndex, whose "
+                "series would be trained on beyond the dates of the test rows. Use "
+                "PanelTimeSeriesSplit."
+            )
         n_rows = X.shape[0] if hasattr(X, "shape") else len(X)
         for stop, begin, end in self._blocks(n_rows, "rows"):
             if self.context > begin:
