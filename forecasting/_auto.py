@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -103,6 +104,8 @@ class AutoESNForecaster(BaseForecaster):
     True
     """
 
+    _takes_exog = False  # long frames leave out the columns that it would refuse
+
     def __init__(
         self,
         *,
@@ -143,7 +146,8 @@ class AutoESNForecaster(BaseForecaster):
             self._learn_system(values)
         else:
             columns = [column.copy() for column in values.T]
-            self._take_pool(self._new_pool(columns), columns)
+            days = [self._last_day()] * len(columns)
+            self._take_pool(self._new_pool(columns, days), columns)
 
     def _learn_pool(self, members, values, exog, static):
         if static is not None:
@@ -159,7 +163,8 @@ class AutoESNForecaster(BaseForecaster):
                 member._learn_system(rows)
         else:
             columns = [[column.copy() for column in rows.T] for rows in values]
-            pool = members[0]._new_pool([column for part in columns for column in part])
+            days = _last_days(members, columns)
+            pool = members[0]._new_pool([column for part in columns for column in part], days)
             for member, part in zip(members, columns):
                 member._take_pool(pool, part)
         self.kind_, self.settings_ = members[0].kind_, members[0].settings_
@@ -192,12 +197,19 @@ class AutoESNForecaster(BaseForecaster):
         self._fit_model, self._fit_memory = model, model.first_memory
         self._fit_residuals = model.errors
 
-    def _new_pool(self, columns):
+    def _last_day(self, n_later=0):
+        """The day of the last row of a daily series, or so many rows later; None for others."""
+        axis = self._fit_axis
+        if axis.kind not in ("datetime", "period") or axis.freq_name != "D":
+            return None
+        return np.datetime64(f"{axis.last:%Y-%m-%d}", "D") + n_later
+
+    def _new_pool(self, columns, days):
         shortest = int(np.median([len(column) for column in columns]))
         season = self.season_length_
         horizon = self.horizon or default_horizon(season, shortest)
         pool = AutoPool(horizon, natural_periods(season), seed=self._fit_seed)
-        return pool.fit(columns)
+        return pool.fit(columns, days)
 
     def _take_pool(self, pool, columns):
         self.kind_ = "series"
@@ -217,7 +229,8 @@ class AutoESNForecaster(BaseForecaster):
             pairs = zip(self._fit_memory, values.T)
             self._fit_memory = [window(np.concatenate(pair)).copy() for pair in pairs]
             if refit:
-                self._fit_model = self._fit_model.relearned(self._fit_memory)
+                days = [self._last_day(len(values))] * len(self._fit_memory)
+                self._fit_model = self._fit_model.relearned(self._fit_memory, days)
             return
         model = self._fit_model
         self._fit_memory, predicted, learnt = model.advance(self._fit_memory, values)
@@ -232,8 +245,11 @@ class AutoESNForecaster(BaseForecaster):
             member._advance(rows, known, refit and not pooled)
         if refit and pooled:
             everyone = list(self.members_.values())
-            columns = [column for member in everyone for column in member._fit_memory]
-            pool = everyone[0]._fit_model.relearned(columns)
+            later = {id(member): len(rows) for member, rows in zip(members, values)}
+            parts = [member._fit_memory for member in everyone]
+            days = _last_days(everyone, parts, [later.get(id(member), 0) for member in everyone])
+            columns = [column for part in parts for column in part]
+            pool = everyone[0]._fit_model.relearned(columns, days)
             for member in everyone:
                 member._fit_model = pool
 
@@ -250,13 +266,15 @@ class AutoESNForecaster(BaseForecaster):
     def _point(self, n_steps, exog):
         if self.kind_ == "system":
             return self._fit_model.forecast(self._fit_memory, n_steps)
-        return self._fit_model.forecast(self._fit_memory, n_steps).T
+        days = _last_days([self], [self._fit_memory])
+        return self._fit_model.forecast(self._fit_memory, n_steps, days).T
 
     def _pool_points(self, members, n_steps, exog):
         if self.kind_ == "system" or self.pooling == "local":
             return super()._pool_points(members, n_steps, exog)
         columns = [column for member in members for column in member._fit_memory]
-        whole = members[0]._fit_model.forecast(columns, n_steps).T
+        days = _last_days(members, [member._fit_memory for member in members])
+        whole = members[0]._fit_model.forecast(columns, n_steps, days).T
         ends = np.cumsum([len(member._fit_memory) for member in members])[:-1]
         return np.split(whole, ends, axis=1)
 
@@ -282,13 +300,26 @@ class AutoESNForecaster(BaseForecaster):
     def _one_step(self, values, exog, first):
         if self.kind_ == "system":
             return self._fit_model.one_step(values)
-        return np.stack([self._fit_model.one_step(y, len(y)) for y in values.T], axis=1)
+        first_to_last = self._fit_axis.offset_of(replace(self._fit_axis, first=self._fit_axis.last))
+        day = self._last_day(first + len(values) - 1 - first_to_last)
+        return np.stack([self._fit_model.one_step(y, len(y), day) for y in values.T], axis=1)
 
     def _kept_residuals(self):
         if self.kind_ == "system":
             return self._fit_residuals
         errors = []
         for y in self._fit_memory:
-            fitted = self._fit_model.one_step(y, _MOST_RESIDUALS)
+            fitted = self._fit_model.one_step(y, _MOST_RESIDUALS, self._last_day())
             errors.append(y[len(y) - len(fitted) :] - fitted)
         return np.stack(errors, axis=1)
+
+
+def _last_days(members, parts, n_later=None):
+    """The last day of each column of the members, None if any has no days."""
+    n_later = [0] * len(members) if n_later is None else n_later
+    days = [
+        member._last_day(later)
+        for member, part, later in zip(members, parts, n_later)
+        for _ in part
+    ]
+    return None if any(day is None for day in days) else days
