@@ -42,7 +42,6 @@ FORECASTERS = {
     "esn, filled": ESNForecaster(15, missing="interpolate", random_state=0),
     **{s: NaiveForecaster(s) for s in ("last", "seasonal", "drift", "mean")},
     "markov": MarkovForecaster(random_state=0),
-    "markov, conformal": MarkovForecaster(3, interval="conformal"),
     "nvar": NVARForecaster(random_state=0),
     "reservoir": ReservoirForecaster(ESNRegressor(10, alpha="auto"), random_state=0),
     "direct": ReservoirForecaster(
@@ -54,7 +53,6 @@ FORECASTERS = {
     "context": ReservoirForecaster(
         make_pipeline(ReservoirTransformer(10), Ridge()), context=20, n_boot=5, random_state=0
     ),
-    "ensemble": EnsembleForecaster([MarkovForecaster(2), NaiveForecaster()], random_state=0),
     "weighted": EnsembleForecaster(
         [MarkovForecaster(2), NaiveForecaster()], method="weights", random_state=0
     ),
