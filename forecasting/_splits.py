@@ -132,7 +132,8 @@ class SequentialSplit(_TimeSplit):
         """
         check_number("context", self.context, type(self).__name__, low=0, integer=True)
         X, _, _ = indexable(X, y, groups)
-        if isinstance(getattr(X, "index", None), pd.MultiIndex):
+        labels = getattr(X, "index", None)
+        if isinstance(labels, pd.MultiIndex) and labels.get_level_values(0).nunique() > 1:
             raise ValueError(
                 f"{type(self).__name__} splits rows of one series; `X` has a MultiIndex, whose "
                 "series would be trained on beyond the dates of the test rows. Use "

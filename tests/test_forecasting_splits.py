@@ -132,11 +132,12 @@ def test_metadata_routing_hands_the_dates_over():
 
 @pytest.mark.parametrize("cv", [SequentialSplit(4, context=2), PanelTimeSeriesSplit(4)])
 def test_the_protocol_of_splitters(cv):
-    assert cv.get_n_splits() == 4 == cv.get_n_splits(X, None, None)
+    rows = X.loc[["a"]] if isinstance(cv, SequentialSplit) else X
+    assert cv.get_n_splits() == 4 == cv.get_n_splits(rows, None, None)
     assert check_cv(cv) is cv
     assert type(cv).__name__ in repr(cv)
-    assert len(list(cv.split(X))) == 4
-    for (train, test), (again, later) in zip(cv.split(X), cv.split(X)):
+    assert len(list(cv.split(rows))) == 4
+    for (train, test), (again, later) in zip(cv.split(rows), cv.split(rows)):
         assert_array_equal(train, again)
         assert_array_equal(test, later)
 
@@ -155,6 +156,11 @@ def test_the_protocol_of_splitters(cv):
 def test_bad_settings_are_refused(kind, settings, message):
     with pytest.raises(ValueError, match=message):
         list(kind(**settings).split(X.iloc[:30]))
+
+
+def test_series_one_below_the_other_are_refused():
+    with pytest.raises(ValueError, match=r"`X` has a MultiIndex.*Use PanelTimeSeriesSplit"):
+        list(SequentialSplit(2).split(X))
 
 
 def test_more_context_than_rows_is_refused():
