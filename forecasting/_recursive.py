@@ -19,6 +19,7 @@ from echocast.reservoir import (
     continue_fit,
     leave_one_out_errors,
     simulate_paths,
+    with_penalty,
     without_rows,
 )
 
@@ -138,18 +139,16 @@ class RecursiveNetwork:
             random_state=seed,
             **params,
         ).fit(rows, Z[1:], sample_weight=weights)
+        esn = without_rows(esn)
         self.low, self.high = Z.min(axis=0), Z.max(axis=0)
         self.esn = esn
         learnt = Z[1 + self.washout :]
         alpha = safest_alpha(
             esn, learnt if weights is None else learnt[weights[self.washout :] > 0]
         )
-        if alpha != esn.alpha_:
-            esn.set_params(alpha=alpha).fit(rows, Z[1:], sample_weight=weights)
         if np.ndim(params["alpha"]) or isinstance(params["alpha"], str):
-            self._calm(Y, X, rows, Z[1:], weights)
-        esn.set_params(alpha=float(esn.alpha_))  # so that learning more rows keeps it
-        self.esn = without_rows(esn)
+            self.esn = with_penalty(esn, alpha)  # a given one: learning more rows keeps it
+            self._calm(Y, X, len(rows))
 
     def weights(self, known: np.ndarray) -> np.ndarray:
         """One for each training row all of whose targets were observed, else zero."""
@@ -162,15 +161,15 @@ class RecursiveNetwork:
             )
         return complete.astype(np.float64)
 
-    def _calm(self, Y, X, rows, targets, weights):
+    def _calm(self, Y, X, n_rows):
         """Raise a chosen penalty while the network, left to itself, runs off to the bounds.
 
         One-step errors do not show it: a loop can be unstable though each step is accurate.
         Only rows of fit are used, from origins in their second half, for at most half as many
         steps, so that a trend that goes on does not count as running off.
         """
-        n_steps = min(_TRIAL_STEPS, len(rows) // 2)
-        ends = np.unique(np.linspace(len(Y) - len(rows) // 2, len(Y), _TRIALS).astype(int))
+        n_steps = min(_TRIAL_STEPS, n_rows // 2)
+        ends = np.unique(np.linspace(len(Y) - n_rows // 2, len(Y), _TRIALS).astype(int))
         low, high = self._bounds()
         varying = high > low
         for _ in range(_MOST_RAISES):
@@ -178,8 +177,7 @@ class RecursiveNetwork:
             held = (scaled <= low) | (scaled >= high)
             if not (held & varying).any():
                 return
-            self.esn.set_params(alpha=100.0 * max(self.esn.alpha_, 1e-14))
-            self.esn.fit(rows, targets, sample_weight=weights)
+            self.esn = with_penalty(self.esn, 100.0 * max(self.esn.alpha_, 1e-14))
 
     def _bounds(self):
         """Where paths are held: one span beyond the extremes of the rows of fit."""

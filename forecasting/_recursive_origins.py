@@ -152,12 +152,16 @@ class OriginForecasts:
         tracker = _Tracker(network, origins, errors is not None)
         readout = network.esn.coef_, network.esn.intercept_
         state, done, mine = np.zeros(network.n_units), 0, errors
+        if tracker.skips_fit:
+            state, done = network.esn.state_, int(origins.ends[0]) - lost - 1
+        pieces = _Pieces(network._run(rows[done : origins.ends[-1] - lost - 1], state), done)
         for i, stop in enumerate(origins.ends - lost - 1):
             predictions = []
-            for _, _, states in network._run(rows[done:stop], state):
+            for states in pieces.upto(stop):
                 upto = done + len(states)
                 features = tracker.take(states, rows[done:upto], self._Z[1 + done : 1 + upto])
-                predictions.append(features @ readout[0].T + readout[1])
+                if errors is not None:
+                    predictions.append(features @ readout[0].T + readout[1])
                 state, done = states[-1], upto
             if i and origins.learns[i]:
                 readout = tracker.readout(i)
@@ -232,6 +236,24 @@ class OriginForecasts:
         return scaled, (low, high)
 
 
+class _Pieces:
+    """States of a run in long chunks, handed out in stretches that end where they are asked to."""
+
+    def __init__(self, run, first):
+        self.run, self.done = run, first
+        self.rest = np.empty((0, 0))
+
+    def upto(self, stop):
+        """Yield the states of the rows before `stop` that have not been handed out."""
+        while self.done < stop:
+            if not len(self.rest):
+                _, _, self.rest = next(self.run)
+            part = self.rest[: stop - self.done]
+            self.rest = self.rest[len(part) :]
+            self.done += len(part)
+            yield part
+
+
 class _Tracker:
     """Statistics of the rows so far, and as many of the rows as are still needed."""
 
@@ -248,12 +270,14 @@ class _Tracker:
         }
         self.lengths = origins.ends - origins.starts
         self.n_kept = int(self.lengths.max()) if self.moving else _MOST_ERRORS if with_errors else 0
-        self.running = RunningReadout(**self.options)
+        fitted = None if self.n_kept else RunningReadout.from_fit(esn)
+        self.skips_fit = not self.learning or fitted is not None
+        self.running = fitted or RunningReadout(**self.options)
         self.kept = (
             np.empty((0, self.options["n_features"])),
             np.empty((0, self.options["n_targets"])),
         )
-        self.n_rows = 0
+        self.n_rows = int(origins.ends[0]) - network.chain.n_lost - 1 if self.skips_fit else 0
 
     def take(self, states, rows, targets):
         """Learn from rows, and return the readout's features of them."""

@@ -14,7 +14,13 @@ from ._ngrc import NVARRegressor
 from ._run_from import carries_state, run_from
 from ._running import RunningReadout
 from ._sequence_tools import SequenceScaler, sequence_scorer
-from ._simulate import continue_fit, leave_one_out_errors, simulate_paths, without_rows
+from ._simulate import (
+    continue_fit,
+    leave_one_out_errors,
+    simulate_paths,
+    with_penalty,
+    without_rows,
+)
 from ._spectral import spectral_radius
 from ._stream import ReservoirStream
 from ._topologies import register_topology, topologies
@@ -43,5 +49,6 @@ __all__ = [
     "simulate_paths",
     "spectral_radius",
     "topologies",
+    "with_penalty",
     "without_rows",
 ]

@@ -5,16 +5,18 @@ from __future__ import annotations
 from typing import Any, Self
 
 import numpy as np
-from scipy.linalg import lapack, solve_triangular
+from scipy.linalg import LinAlgError, lapack, solve_triangular
 
 from echocast._checks import check_flag, check_number
 
 from ._factor import _add_rows
-from ._linalg import EPS, factor_spectrum, spectrum_solve
+from ._linalg import EPS, factor_spectrum, gram_solve, spectrum_solve
 
-__all__ = ["RunningReadout"]
+__all__ = ["LEAST_FREEDOM", "RunningReadout"]
 
-_LEAST_FREEDOM = 1e-3  # a row that the readout interpolates would otherwise divide by zero
+LEAST_FREEDOM = 1e-3  # a row that the readout interpolates would otherwise divide by zero
+
+_LOSS_ALLOWED = 1e-9  # share of the targets; the bound is 15 times the true loss or more
 
 
 class RunningReadout:
@@ -69,13 +71,53 @@ class RunningReadout:
         self._R[penalised, penalised] = np.sqrt(self.alpha)
         self._shift = np.zeros(self.n_features + self.n_targets)
 
-    def extend(self, S: Any, Y: Any) -> Self:
+    @classmethod
+    def from_fit(cls, model: Any) -> Self | None:
+        """The readout of a fitted model, to go on with rows that follow.
+
+        Parameters
+        ----------
+        model : ESNRegressor, DeepESNRegressor or NVARRegressor
+            Fitted; not changed.
+
+        Returns
+        -------
+        RunningReadout or None
+            None if the fit kept normal equations and they are not accurate enough: predictions
+            must be known to a share of 1e-9 of the targets, by a bound on what rounding does.
+        """
+        factor = model._fit_factor.flushed()
+        new = cls(
+            factor.n_features,
+            factor.n_targets,
+            alpha=float(model.alpha_),
+            fit_intercept=bool(model.fit_intercept),
+        )
+        new.n_samples = factor.n_samples
+        system = factor.system(fit_intercept=new.fit_intercept)
+        if factor.method == "gram" and not _exact(system, new.alpha):
+            return None
+        if new.fit_intercept:
+            new._shift, R = factor._sums.shift.copy(), factor._sums.matrix.copy(order="F")
+        else:
+            R = np.asfortranarray(system.matrix)
+        if factor.method == "gram":
+            R[np.diag_indices_from(R)] += np.diag(new._R) ** 2
+            new._R, failed = lapack.dpotrf(R, lower=0, clean=1, overwrite_a=1)
+            return None if failed else new
+        n, penalty = len(R), np.asfortranarray(new._R)
+        new._R, *_ = lapack.dtpqrt(n, min(32, n), R, penalty, overwrite_a=1, overwrite_b=1)
+        return new
+
+    def extend(self, S: Any, Y: Any, sample_weight: Any = None) -> Self:
         """Take rows in.
 
         Parameters
         ----------
         S : array-like of shape (n_rows, n_features)
         Y : array-like of shape (n_rows, n_targets)
+        sample_weight : array-like of shape (n_rows,), optional
+            Not negative.
 
         Returns
         -------
@@ -90,6 +132,8 @@ class RunningReadout:
         block[:, self._ones : self._ones + self.n_features] = S
         block[:, self._ones + self.n_features :] = Y
         block[:, self._ones :] -= self._shift
+        if sample_weight is not None:
+            block *= np.sqrt(sample_weight)[:, None]
         self._R = _add_rows(self._R, block)
         self.n_samples += len(S)
         return self
@@ -101,7 +145,11 @@ class RunningReadout:
         """
         first, last = self._ones, self._ones + self.n_features
         R, Z = self._R[first:last, first:last], self._R[first:last, last:]
-        rcond, _ = lapack.dtrcon(R)
+        # no singular value is below the root of the penalty
+        if np.sqrt(self.alpha) > 4 * len(R) * EPS * np.linalg.norm(R):
+            rcond = 1.0
+        else:
+            rcond, _ = lapack.dtrcon(R)
         if rcond > len(R) * EPS:
             coef = solve_triangular(R, Z, check_finite=False).T
         else:
@@ -128,6 +176,21 @@ class RunningReadout:
             `Y` minus the prediction.
         """
         coef, intercept = self.solve()
+        freedom = np.maximum(1 - self.leverages(S), LEAST_FREEDOM)
+        return (Y - S @ coef.T - intercept) / freedom[:, None]
+
+    def leverages(self, S: Any) -> np.ndarray:
+        """How much each row of `S`, taken in before with weight one, attracts its prediction.
+
+        Parameters
+        ----------
+        S : array-like of shape (n_rows, n_features)
+
+        Returns
+        -------
+        ndarray of shape (n_rows,)
+            From 0 to 1.
+        """
         whole = np.ones((len(S), self._ones + self.n_features))
         whole[:, self._ones :] = S - self._shift[: self.n_features]
         R = self._R[: whole.shape[1], : whole.shape[1]]
@@ -136,5 +199,14 @@ class RunningReadout:
         if (diagonal < floor).any():
             R = R + np.diag(np.where(diagonal < floor, floor, 0.0))
         scaled = solve_triangular(R, whole.T, trans="T", check_finite=False)
-        freedom = np.maximum(1 - (scaled**2).sum(axis=0), _LEAST_FREEDOM)
-        return (Y - S @ coef.T - intercept) / freedom[:, None]
+        return (scaled**2).sum(axis=0)
+
+
+def _exact(system, alpha):
+    """Whether the normal equations give predictions that a QR factor would not improve."""
+    squares = system.target_squares
+    try:
+        _, _, lost, _ = gram_solve(system.xx, system.xy, squares, alpha)
+    except LinAlgError:
+        return False
+    return bool((lost <= _LOSS_ALLOWED * np.sqrt(squares)).all())

@@ -11,17 +11,15 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
-from scipy.linalg import qr, solve_triangular
 
 from echocast.exceptions import ForecastDivergedError
 
 from ._activations import elementwise
 from ._factor import RowBuffer
+from ._running import LEAST_FREEDOM, RunningReadout
 from ._sequences import SequenceLayout
 
-__all__ = ["continue_fit", "leave_one_out_errors", "simulate_paths", "without_rows"]
-
-_LEAST_FREEDOM = 1e-3  # a row that the readout interpolates would otherwise divide by zero
+__all__ = ["continue_fit", "leave_one_out_errors", "simulate_paths", "with_penalty", "without_rows"]
 
 
 def simulate_paths(
@@ -212,6 +210,37 @@ def continue_fit(
     return other.partial_fit(X, y, sample_weight=sample_weight)
 
 
+def with_penalty(esn: Any, alpha: float) -> Any:
+    """A copy whose readout has another penalty, from the statistics of the fit.
+
+    Parameters
+    ----------
+    esn : ESNRegressor
+        Fitted; not changed.
+    alpha : float, >= 0
+
+    Returns
+    -------
+    ESNRegressor
+        As a fit to the same rows with this `alpha`, equal to rounding.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from echocast.reservoir import ESNRegressor, with_penalty
+    >>> u = np.sin(0.2 * np.arange(500))[:, None]
+    >>> esn = ESNRegressor(n_units=20, alpha="auto", random_state=0).fit(u[:-1], u[1:])
+    >>> other = with_penalty(esn, 0.1)
+    >>> again = ESNRegressor(n_units=20, alpha=0.1, random_state=0).fit(u[:-1], u[1:])
+    >>> other.alpha_, bool(np.allclose(other.coef_, again.coef_))
+    (0.1, True)
+    """
+    other = copy.copy(esn).set_params(alpha=float(alpha))
+    if alpha != esn.alpha_:
+        other._publish(other._solve_factor(esn._fit_factor))
+    return other
+
+
 def without_rows(esn: Any) -> Any:
     """A copy that holds no training rows, which the readout's statistics else buffer for a while.
 
@@ -289,21 +318,11 @@ def leave_one_out_errors(
     True
     """
     y = np.asarray(y, dtype=np.float64).reshape(len(X), -1)
-    machine = esn._fit_reservoir
     if washout is None:
         layout = SequenceLayout("rows", np.array([0, len(X)]))
         washout = int(esn._washouts(layout, stream=False)[0])
     weights = np.ones(len(X)) if sample_weight is None else np.asarray(sample_weight, dtype=float)
-    total, n_rows = np.zeros(machine.n_features, dtype=machine.dtype), 0.0
-    for first, features in _feature_chunks(esn, X, washout):
-        weight = weights[first : first + len(features)]
-        total, n_rows = total + weight @ features, n_rows + weight.sum()
-    centre = total / n_rows if esn.fit_intercept else np.zeros_like(total)
-    factor = np.sqrt(esn.alpha_) * np.eye(len(centre))
-    for first, features in _feature_chunks(esn, X, washout):
-        root = np.sqrt(weights[first : first + len(features), None])
-        stacked = np.vstack([factor, root * (features - centre)])
-        factor = qr(stacked, mode="r")[0][: len(centre)]
+    known = RunningReadout.from_fit(esn) or _readout_of_rows(esn, X, washout, weights)
     start = washout if n_last is None else max(washout, len(X) - n_last)
     errors = []
     for first, features in _feature_chunks(esn, X, washout):
@@ -311,22 +330,25 @@ def leave_one_out_errors(
         features, first = features[keep:], first + keep
         if not len(features):
             continue
-        scaled = solve_triangular(
-            _regular(factor), (features - centre).T, trans="T", check_finite=False
-        )
-        leverage = (scaled**2).sum(axis=0) + (1 / n_rows if esn.fit_intercept else 0)
-        leverage = leverage * weights[first : first + len(features)]
+        leverage = known.leverages(features) * weights[first : first + len(features)]
         error = y[first : first + len(features)] - features @ esn.coef_.T - esn.intercept_
-        errors.append(error / np.maximum(1 - leverage, _LEAST_FREEDOM)[:, None])
+        errors.append(error / np.maximum(1 - leverage, LEAST_FREEDOM)[:, None])
     return np.concatenate(errors)
 
 
-def _regular(factor):
-    """The triangular factor with diagonal entries kept away from zero."""
-    diagonal = np.abs(np.diag(factor))
-    floor = np.finfo(float).eps * max(diagonal.max(), np.finfo(float).tiny)
-    small = diagonal < floor
-    return factor + np.diag(np.where(small, floor, 0.0)) if small.any() else factor
+def _readout_of_rows(esn, X, washout, weights):
+    """The readout's factor from the rows, where the fit has kept normal equations."""
+    machine = esn._fit_reservoir
+    known = RunningReadout(
+        machine.n_features,
+        len(esn.coef_),
+        alpha=float(esn.alpha_),
+        fit_intercept=bool(esn.fit_intercept),
+    )
+    for first, features in _feature_chunks(esn, X, washout):
+        weight = weights[first : first + len(features)]
+        known.extend(features, np.zeros((len(features), len(esn.coef_))), weight)
+    return known
 
 
 def _feature_chunks(esn, X, washout) -> Iterator[tuple[int, np.ndarray]]:

@@ -87,3 +87,27 @@ def test_paths_with_readouts_of_their_own(include_input):
         simulate_paths(models[0], 15, history=u, innovations=shocks, readouts=four)
     with pytest.raises(ValueError, match="`readouts` must have shapes"):
         simulate_paths(models[0], 15, history=u, readouts=(readouts[0][0], readouts[1]))
+
+
+@pytest.mark.parametrize("fit_intercept", [True, False])
+@pytest.mark.parametrize("solver", ["auto", "qr"])
+def test_going_on_from_a_fit_is_starting_from_its_rows(solver, fit_intercept):
+    u = np.sin(0.2 * np.arange(500))[:, None] + 0.1 * np.random.RandomState(1).randn(500, 1)
+    settings = {"fit_intercept": fit_intercept, "random_state": 0, "washout": 20}
+    esn = ESNRegressor(30, alpha=0.5, solver=solver, **settings).fit(u[:300], u[1:301])
+    features = np.hstack([esn.transform(u[:400]), u[:400]])
+    anew = RunningReadout(31, 1, alpha=0.5, fit_intercept=fit_intercept)
+    anew.extend(features[20:], u[21:401])
+    went_on = RunningReadout.from_fit(esn)
+    assert esn.solver_ == ("qr" if solver == "qr" else "cholesky")
+    assert_allclose(went_on.solve()[0], esn.coef_, rtol=1e-8, atol=1e-9)
+    went_on.extend(features[300:], u[301:401])
+    for a, b in zip(went_on.solve(), anew.solve()):
+        assert_allclose(a, b, rtol=1e-9, atol=1e-10)
+    assert_allclose(went_on.leverages(features[20:]), anew.leverages(features[20:]), rtol=1e-8)
+
+
+def test_normal_equations_that_are_not_accurate_enough_are_not_gone_on_from():
+    u = np.sin(0.2 * np.arange(500))[:, None] + 0.1 * np.random.RandomState(1).randn(500, 1)
+    esn = ESNRegressor(30, alpha=1e-9, solver="cholesky", random_state=0).fit(u[:-1], u[1:])
+    assert RunningReadout.from_fit(esn) is None
