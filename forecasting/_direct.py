@@ -56,6 +56,8 @@ class DirectSeries:
         The last row, gaps filled.
     residuals : ndarray of shape (n_kept, n_columns)
         Errors of single steps by readouts that had not seen the row, in the units of y.
+    origin : int, default=0
+        Position of the row at which the transforms begin to count.
     """
 
     network: PooledNetwork
@@ -66,11 +68,20 @@ class DirectSeries:
     static: np.ndarray
     last: np.ndarray
     residuals: np.ndarray
+    origin: int = 0
+
+    def for_new(self, forecaster: Any, Y: np.ndarray, first: int) -> DirectSeries:
+        """The same network with transforms of a series that is new to the pool."""
+        left = self.network.reference == "seasonal"
+        chain = _chain(forecaster, _filled(Y), forecaster.season_length_, seasonal=not left)
+        return replace(self, chain=chain, origin=first)
 
     def restarted(self, Y: np.ndarray, X: np.ndarray, static: np.ndarray, first: int) -> Any:
         """The same network after other rows, whose first has position `first`."""
-        fresh = _placed(self.network, self.chain, Y, X, static, first)
-        return replace(fresh, residuals=_residuals(fresh, Y, X, first, None))
+        at = first - self.origin
+        fresh = _placed(self.network, self.chain, Y, X, static, at)
+        residuals = _residuals(fresh, Y, X, at, None)
+        return replace(fresh, residuals=residuals, origin=self.origin)
 
     def sharing(self, network: PooledNetwork) -> DirectSeries:
         """The same series with a network that has learnt further rows."""
@@ -87,7 +98,7 @@ class DirectSeries:
 
     def one_step(self, Y: np.ndarray, X: np.ndarray, first: int) -> np.ndarray:
         """Predictions of the last rows of `Y`, each from the rows before it."""
-        return _one_step(self, Y, X, first, None)
+        return _one_step(self, Y, X, first - self.origin, None)
 
 
 def predict_direct(
@@ -192,14 +203,17 @@ def _chains(forecaster, values, season):
     strong = [_strength(Y, season) > _STRONG for Y in filled]
     n_seasons = np.median([len(Y) for Y in values]) / max(season, 1)
     left = np.mean([s.mean() for s in strong]) > 0.5 and n_seasons >= _MANY_SEASONS
-    chains = []
-    for Y in filled:
-        if isinstance(forecaster.transforms, str) and forecaster.transforms == "auto":
-            steps = _automatic(Y, season, seasonal=not left)
-        else:
-            steps = resolve_transforms(forecaster.transforms, forecaster._owner)
-        chains.append(Chain(steps).fit(Y, season))
+    chains = [_chain(forecaster, Y, season, seasonal=not left) for Y in filled]
     return chains, "seasonal" if left else "last"
+
+
+def _chain(forecaster, Y, season, *, seasonal):
+    """Fitted transforms of one series without gaps."""
+    if isinstance(forecaster.transforms, str) and forecaster.transforms == "auto":
+        steps = _automatic(Y, season, seasonal=seasonal)
+    else:
+        steps = resolve_transforms(forecaster.transforms, forecaster._owner)
+    return Chain(steps).fit(Y, season)
 
 
 def _automatic(Y, season, *, seasonal):

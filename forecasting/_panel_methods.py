@@ -236,7 +236,8 @@ def apply_panel(self: Any, y: Any, X: Any, static: Any) -> Any:
     fitted = []
     for label, member, part, x in zip(panel.ids, members, panel.parts, panel.exog(X)):
         with named(label):
-            fitted.append((template if member is None else member).apply(part, x))
+            fitted.append((_for_new(template) if member is None else member).apply(part, x))
+            fitted[-1]._fit_is_new = False  # from here on its transforms stay
     other.members_ = dict(zip(panel.ids, fitted))
     other._fit_panel_ids, other._fit_panel_names = panel.ids, panel.names
     other.n_steps_seen_ = sum(member.n_steps_seen_ for member in fitted)
@@ -257,9 +258,16 @@ def _with_static(self, panel, members, static):
     template = next(iter(self.members_.values()))
     out = []
     for member, row in zip(members, rows):
-        out.append(copy.copy(template if member is None else member))
+        out.append(_for_new(template) if member is None else copy.copy(member))
         out[-1]._fit_static = row
     return out
+
+
+def _for_new(template):
+    """A member for a series that fit has not seen, which `_restart` may tell from the others."""
+    member = copy.copy(template)
+    member._fit_is_new = True
+    return member
 
 
 # ------------------------------------------------------------------ diagnostics
