@@ -55,7 +55,8 @@ class LongForecaster(BaseEstimator):
     Columns of the frame beside the three are, when named in `static_features`, constants of a
     series, which models with pooling="global" learn from; when named in `past_features`,
     values that are known up to the cutoff alone; and else dynamic columns that must be known
-    ahead: `X_df` brings them for the steps to forecast.
+    ahead: `X_df` brings them for the steps to forecast. Models that can make no use of a
+    column, as `AutoESNForecaster` of any, do without it.
 
     Series are sorted by `id_col` and time. A series depends neither on the order of the rows nor,
     with local models, on the other series.
@@ -157,8 +158,7 @@ class LongForecaster(BaseEstimator):
                 model.set_params(freq=read_freq(self.freq))
             if table.spec.past and "past_columns" in params and params["past_columns"] is None:
                 model.set_params(past_columns=list(table.spec.past))
-            static = table.static() if params.get("pooling") == "global" else None
-            X = table.columns(_columns_for(model, table.spec))
+            X, static = _beside(model, table)
             fitted[name] = model.fit(table.target(), X, static=static)
         return fitted
 
@@ -290,7 +290,7 @@ class LongForecaster(BaseEstimator):
         table, _ = self._read_more(df, "df")
         updated = {}
         for name, model in self.models_.items():
-            X = table.columns(_columns_for(model, table.spec))
+            X, _ = _beside(model, table)
             updated[name] = copy.copy(model).update(table.target(), X, refit=refit)
         self.models_ = updated
         return self
@@ -380,18 +380,25 @@ class LongForecaster(BaseEstimator):
         return kind.restore(whole, types)
 
 
-def _columns_for(model, spec):
-    """The dynamic columns that a model can make use of."""
+def _takes_exog(model):
+    """Whether a model can make use of columns beside the target; others are spared them."""
+    return getattr(model, "_takes_exog", True)
+
+
+def _beside(model, table):
+    """The dynamic and the static columns that a model can make use of."""
+    if not _takes_exog(model):
+        return None, None
     has_past = "past_columns" in model.get_params(deep=False)
-    return spec.dynamic if has_past else list(spec.known)
+    dynamic = table.spec.dynamic if has_past else list(table.spec.known)
+    pooled = getattr(model, "pooling", "local") == "global"
+    return table.columns(dynamic), table.static() if pooled else None
 
 
 def _applied(model, table):
     """A fitted model with the rows of the table as its history."""
-    static = table.static() if getattr(model, "pooling", "local") == "global" else None
-    return model.apply(
-        table.target(), table.columns(_columns_for(model, table.spec)), static=static
-    )
+    X, static = _beside(model, table)
+    return model.apply(table.target(), X, static=static)
 
 
 def _seen(models, ids):
@@ -408,7 +415,7 @@ def _forecast(models, spec, h, X, levels, ids):
     columns: dict = {}
     for name, model in models.items():
         horizon = h if ids is None else _horizon_of(model, ids, h)
-        found = model.predict(horizon, X, level=levels or None)
+        found = model.predict(horizon, X if _takes_exog(model) else None, level=levels or None)
         if not columns:
             for level_number, key in enumerate(spec.keys):
                 columns[key] = found.index.get_level_values(level_number)

@@ -12,7 +12,12 @@ from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
 from echocast.exceptions import EchocastWarning, ExtraColumnsWarning, InvalidParameterError
-from echocast.forecasting import ESNForecaster, LongForecaster, NaiveForecaster
+from echocast.forecasting import (
+    AutoESNForecaster,
+    ESNForecaster,
+    LongForecaster,
+    NaiveForecaster,
+)
 
 LABELS = {
     "str": ["b", "a", "c"],
@@ -367,6 +372,39 @@ def test_static_columns():
     df.loc[df["ds"] == "2024-01-20", "size"] = 9.0
     with pytest.raises(ValueError, match="static column 'size' changes within series 'a'"):
         nixtla.fit(df, static_features=["size"])
+
+
+def test_columns_that_a_model_has_no_use_for():
+    """Static columns are for global models; the automatic forecaster takes no columns at all."""
+    df = with_promotion()
+    df["size"] = df["unique_id"].map({"a": 1.0, "b": 2.0, "c": 3.0})
+    pooled = esn(strategy="direct", pooling="global", horizon=7)
+    auto = AutoESNForecaster(kind="series", horizon=7, random_state=0)
+    nixtla = LongForecaster({"pooled": pooled, "auto": auto}, "D").fit(df, static_features=["size"])
+    found = nixtla.predict(3, X_df=future_of(df), level=80)
+    keys = ["unique_id", "ds"]
+    panel = df.sort_values(keys).set_index(keys)
+    alone = clone(auto).set_params(freq="D").fit(panel["y"]).predict(3, level=80)
+    assert_array_equal(found["auto"], alone["y"])
+    assert_array_equal(found["auto-lo-80"], alone["lo-80"])
+    sizes = panel["size"].groupby(level=0).first().to_frame()
+    alone = clone(pooled).set_params(freq="D").fit(panel["y"], panel[["promo"]], static=sizes)
+    ahead = future_of(df).sort_values(keys).set_index(keys)
+    assert_array_equal(found["pooled"], alone.predict(3, ahead))
+
+
+def test_series_that_are_new_to_a_global_model():
+    df = long_frame()
+    nixtla = LongForecaster(esn(strategy="direct", pooling="global", horizon=7), "D").fit(df)
+    new = df[df["unique_id"] == "a"].assign(unique_id="z")
+    found = nixtla.predict(3, new_df=new)
+    old = nixtla.predict(3, ids=["a"])
+    assert_array_equal(found["unique_id"], ["z"] * 3)
+    assert_allclose(found["ESNForecaster"], old["ESNForecaster"], rtol=1e-9)
+    with pytest.raises(ValueError, match="'z', unknown to fit"):
+        LongForecaster(esn(), "D").fit(df).predict(3, new_df=new)
+    with pytest.raises(ValueError, match="'z', unknown to fit"):
+        nixtla.update(new.iloc[:1])
 
 
 # ------------------------------------------------------------------- refusals

@@ -218,4 +218,5 @@ class SktimeESNForecaster(BaseForecaster):
         return [
             small,
             {**small, "lags": 3, "transforms": ["standardize"], "alpha": 0.1, "n_units": 5},
+            {**small, "strategy": "direct", "horizon": 3, "n_units": 10},
         ]
