@@ -11,6 +11,7 @@ from echocast.reservoir import ESNRegressor
 
 SMALL = {"n_units": 12, "random_state": 0}
 NAIVE = forecasting.NaiveForecaster("drift")
+ESN = forecasting.ESNForecaster(**SMALL)
 
 # name -> keyword arguments of one or several instances
 SETTINGS = {
@@ -18,12 +19,16 @@ SETTINGS = {
         SMALL,
         {**SMALL, "interval": "conformal"},
         {**SMALL, "missing": "interpolate"},
+        {**SMALL, "missing": "mask", "calendar": "auto", "fourier": {12: 2}},
+        {**SMALL, "strategy": "direct", "horizon": 3},
         {
             **SMALL,
             "transforms": ["seasonal_difference", "deseasonalize", "difference", "standardize"],
         },
     ],
+    "AutoESNForecaster": [{"horizon": 3, "n_seeds": 1, "n_boot": 20, "random_state": 0}],
     "NaiveForecaster": [{"strategy": s} for s in ("last", "seasonal", "drift", "mean")],
+    "ReservoirForecaster": [{"regressor": ESNRegressor(12, random_state=0), "context": 20}],
     "ForecastSearchCV": [
         {"forecaster": NAIVE, "space": {"strategy": ["last", "mean"]}, "horizon": 3, "cv": 2}
     ],
