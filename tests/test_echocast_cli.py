@@ -252,6 +252,19 @@ def test_backtest_command(run, write, folder):
     assert "drift" in out
 
 
+def test_backtest_picture(run, write, folder):
+    path = write(dated(60, value=wave))
+    common = ("backtest", path, "--model", "naive", "--horizon", 3, "--origins", 2)
+    code, out, err = run(*common, "--plot", "b.svg")
+    assert code == 0, err
+    assert out.endswith("wrote b.svg\n")
+    assert "Absolute error" in (folder / "b.svg").read_text(encoding="utf-8") or (
+        (folder / "b.svg").stat().st_size > 10_000  # text drawn as paths
+    )
+    assert "is no kind of picture" in run(*common, "--plot", "b.txt")[2]
+    assert "the same file" in run(*common, "--plot", "b.svg", "--output", "b.svg")[2]
+
+
 def test_short_series_is_forecast_without_a_backtest(run, write):
     code, out, err = run("forecast", write(dated(22, value=wave)), "--season", 1, "--horizon", 15)
     assert code == 0, err

@@ -213,6 +213,9 @@ def _parser() -> argparse.ArgumentParser:
     _add_series_arguments(command)
     _add_model_arguments(command)
     command.add_argument("--output", metavar="OUT.csv", help="write every forecast to this file")
+    command.add_argument(
+        "--plot", metavar="OUT.png", help="draw the forecasts and their errors by step"
+    )
     add_command("warmup", _warmup, "compile and cache the kernels", _WARMUP_EXAMPLES)
     add_command("show-versions", _versions, "print what a bug report needs", _VERSIONS_EXAMPLES)
     return parser

@@ -21,6 +21,7 @@ from echocast._cli_output import (
     check_target,
     format_table,
     has_matplotlib,
+    save_backtest_picture,
     save_picture,
     write_csv,
 )
@@ -91,6 +92,7 @@ def run_backtest(arguments: argparse.Namespace) -> None:
     output = None
     if arguments.output is not None:
         output = check_target(Path(arguments.output), "--output", task.source)
+    picture = _backtest_picture(arguments, task)
     _introduce(task)
     frames = _print_backtest(task)
     if not frames:
@@ -98,6 +100,10 @@ def run_backtest(arguments: argparse.Namespace) -> None:
     if output is not None:
         write_csv(pd.concat(frames, ignore_index=True), output)
         print(f"\nwrote {output}")
+    if picture is not None:
+        titles = [task.name if task.id_col is None else f[task.id_col].iloc[0] for f in frames]
+        save_backtest_picture(picture, dict(zip(map(str, titles), frames, strict=True)))
+        print(f"{'' if output else chr(10)}wrote {picture}")
 
 
 def _read_task(arguments: argparse.Namespace) -> _Task:
@@ -195,14 +201,30 @@ def _check_names(task: _Task, columns: list[str]) -> None:
         raise UsageError(f"column {twice[0]!r} has the name of a column of the output; rename it")
 
 
+def _backtest_picture(arguments: argparse.Namespace, task: _Task) -> Path | None:
+    """Return where the picture of a backtest goes, None for nowhere."""
+    if arguments.plot is None:
+        return None
+    picture = _checked_picture(Path(arguments.plot))
+    if arguments.output is not None and Path(arguments.output).absolute() == picture.absolute():
+        raise UsageError(f"--output and --plot are the same file, {picture}")
+    return check_target(picture, "--plot", task.source)
+
+
+def _checked_picture(picture: Path) -> Path:
+    if not has_matplotlib():
+        raise UsageError("--plot needs matplotlib: python -m pip install matplotlib")
+    if picture.suffix.lower() not in PICTURES:
+        raise UsageError(f"--plot {picture} is no kind of picture; use {', '.join(PICTURES)}")
+    return picture
+
+
 def _targets(arguments: argparse.Namespace, task: _Task) -> tuple[Path | None, Path | None]:
     """Return where the forecast and the picture go, None for nowhere."""
     output = Path(arguments.output or f"{task.name}-forecast.csv")
     picture = Path(arguments.plot or f"{task.name}-forecast.png")
-    if arguments.plot is not None and not has_matplotlib():
-        raise UsageError("--plot needs matplotlib: python -m pip install matplotlib")
-    if picture.suffix.lower() not in PICTURES:
-        raise UsageError(f"--plot {picture} is no kind of picture; use {', '.join(PICTURES)}")
+    if arguments.plot is not None:
+        _checked_picture(picture)
     if arguments.output is not None and output.absolute() == picture.absolute():
         raise UsageError(f"--output and --plot are the same file, {output}")
     write_output = arguments.output is not None or not arguments.print_only

@@ -20,6 +20,7 @@ __all__ = [
     "check_target",
     "format_table",
     "has_matplotlib",
+    "save_backtest_picture",
     "save_picture",
     "write_csv",
 ]
@@ -153,5 +154,28 @@ def save_picture(
         axes.set_axis_off()
     handles, labels = grid[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper center", ncols=len(labels), frameon=False)
+    kind = path.suffix.lstrip(".").lower()
+    _write_in_one_step(path, lambda temporary: figure.savefig(temporary, dpi=150, format=kind))
+
+
+def save_backtest_picture(path: Path, forecasts: dict[str, pd.DataFrame]) -> None:
+    """Draw the forecasts from each origin and the error by step, one row of panels a series.
+
+    Parameters
+    ----------
+    path : Path
+        Its extension, one of `PICTURES`, says the kind of picture.
+    forecasts : dict
+        By series, ``forecasts`` of a `BacktestResult`.
+    """
+    from matplotlib.figure import Figure
+
+    from echocast.forecasting import BacktestDisplay
+
+    shown = dict(list(forecasts.items())[:_SHOWN_PANELS])
+    figure = Figure(figsize=(10.0, 3.4 * len(shown)), layout="constrained")
+    rows = figure.subplots(len(shown), 2, squeeze=False, width_ratios=(2.2, 1))
+    for axes, (name, frame) in zip(rows, shown.items(), strict=True):
+        BacktestDisplay(frame, name).plot(axes)
     kind = path.suffix.lstrip(".").lower()
     _write_in_one_step(path, lambda temporary: figure.savefig(temporary, dpi=150, format=kind))
