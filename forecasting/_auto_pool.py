@@ -306,7 +306,9 @@ def average_weights(
     size = np.abs(future - np.tensordot(priors, forecasts, 1))
     factor = sum(0.5 / part / max((size / part).mean(), 1e-300) for part in (unit, level))
     F, y = (forecasts * factor).reshape(len(priors), -1), (future * factor).ravel()
-    base = max(np.abs(y - priors @ F).mean(), 1e-300)
+    base = np.abs(y - priors @ F).mean()
+    if base <= 1e-9 * np.abs(y).mean():  # all members are right
+        return priors
     weights, total = priors, np.zeros_like(priors)
     for step in range(n_steps):
         gradient = F @ np.sign(weights @ F - y) / len(y) / base

@@ -21,6 +21,7 @@ _TARGET = 60.0
 _REWEIGHTINGS = 3
 _NEAREST = 0.05  # residuals below this share of their median count as this large
 _STRIDES = (1, 2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37, 41, 43, 47, 53, 59, 61, 67, 71, 73, 79)
+_FORGOTTEN = 400  # steps after which nothing is left in a state
 _SMALLEST = 1e-9
 
 
@@ -143,7 +144,7 @@ class PackedNetwork:
         order = np.argsort(columns, kind="stable")
         bounds = np.searchsorted(columns[order], np.arange(running.inputs.shape[1] + 1))
         state = np.zeros((len(running.inputs), r.n_units))
-        for t in range(running.inputs.shape[1]):
+        for t in range(max(0, columns.min() - _FORGOTTEN), columns.max() + 1):
             pulled = np.tanh(state @ kernel + running.inputs[:, t] @ entry + bias)
             state += r.leak_rate * (pulled - state)
             here = order[bounds[t] : bounds[t + 1]]
