@@ -11,6 +11,7 @@ import numpy as np
 from echocast._checks import check_generator, check_number, check_option
 from echocast.exceptions import ConstantTargetWarning, ForecastDivergenceWarning
 
+from ._adaptive import AdaptiveScores
 from ._base import BaseForecaster
 from ._direct import advance_direct, calibrate_direct, learn_direct, predict_direct
 from ._intervals import ConformalScores, conformal_origins, draw_innovations, path_quantiles
@@ -18,6 +19,7 @@ from ._levels import level_bounds
 from ._mask import advance_masked, complete, leading_rows, learn_masked
 from ._recursive import RecursiveNetwork
 from ._recursive_origins import forecast_origins
+from ._recursive_pool import advance_members, learn_members, network_for
 
 __all__ = ["ESNForecaster"]
 
@@ -91,11 +93,14 @@ class ESNForecaster(BaseForecaster):
         filled forwards. "mask" puts the network's own prediction in the place of a missing value
         and leaves the row out of the readout (a row of a system if any variable is missing);
         rows before the first value are left out altogether.
-    interval : {"bootstrap", "conformal"}, default="bootstrap"
+    interval : {"bootstrap", "conformal", "adaptive"}, default="bootstrap"
         "bootstrap" simulates paths with leave-one-out residuals drawn at each step and takes
         quantiles of the paths after undoing the transforms. "conformal" takes the ranks of
         the errors made from rolling origins in the last third of the rows by a model that was
-        fitted to the rows before it; central intervals are then symmetric.
+        fitted to the rows before it; central intervals are then symmetric (before a logarithm
+        or power at the start of the transforms is undone). "adaptive" begins with the same and
+        goes on learning in `update`: intervals that were missed too often become wider,
+        intervals that were hit too often narrower (adaptive conformal inference).
     n_boot : int, default=200
         Number of paths for "bootstrap".
     random_state : None, int, RandomState, Generator or SeedSequence, default=None
@@ -145,6 +150,7 @@ class ESNForecaster(BaseForecaster):
     """
 
     _masks = True
+    _fit_is_new = False
 
     def __init__(
         self,
@@ -221,7 +227,7 @@ class ESNForecaster(BaseForecaster):
         check_number("n_units", self.n_units, owner, low=1, integer=True)
         check_number("input_scaling", self.input_scaling, owner)
         check_number("washout", self.washout, owner, low=0, integer=True, also=("auto",))
-        check_option("interval", self.interval, owner, ("bootstrap", "conformal"))
+        check_option("interval", self.interval, owner, ("bootstrap", "conformal", "adaptive"))
         check_number("n_boot", self.n_boot, owner, low=2, integer=True)
         check_option("strategy", self.strategy, owner, ("recursive", "direct", "multi_output"))
         check_number("horizon", self.horizon, owner, low=1, integer=True, also=(None,))
@@ -246,20 +252,19 @@ class ESNForecaster(BaseForecaster):
         return {name: getattr(self, name) for name in names}
 
     def _network(self, values, exog, seed, known=None):
-        return RecursiveNetwork(
-            values,
-            exog,
-            self.season_length_,
-            transforms=self.transforms,
-            lags=self.lags,
-            n_units=self.n_units,
-            washout=self.washout,
-            input_scaling=self.input_scaling,
-            params=self._regressor_params(),
-            seed=seed,
-            owner=self._owner,
-            known=known,
-        )
+        options = self._network_options() | {"seed": seed, "known": known}
+        return RecursiveNetwork(values, exog, self.season_length_, **options)
+
+    def _network_options(self):
+        return {
+            "transforms": self.transforms,
+            "lags": self.lags,
+            "n_units": self.n_units,
+            "washout": self.washout,
+            "input_scaling": self.input_scaling,
+            "params": self._regressor_params(),
+            "owner": self._owner,
+        }
 
     @property
     def n_units_(self) -> int:
@@ -295,7 +300,9 @@ class ESNForecaster(BaseForecaster):
         self._fit_lead = lead = leading_rows(values, self._owner)
         values, exog = values[lead:], exog[lead:]
         network, whole = self._learn_network(values, exog, seed)
-        scores = self._calibrate(values, exog, seed) if self.interval == "conformal" else None
+        scores = None
+        if self.interval != "bootstrap":
+            scores = self._calibrate(values, exog, seed, network.chain)
         self._fit_network = network
         known = None if whole is values else ~np.isnan(values)
         state = network.esn.state_ if known is None else None  # own predictions have moved it
@@ -323,6 +330,10 @@ class ESNForecaster(BaseForecaster):
     def _learn_pool(self, members, values, exog, static):
         for member, rows in zip(members, values):
             member._warn_if_constant(rows)
+        if not self._is_direct:
+            both = [members[0]._with_past(Y, X) for Y, X in zip(values, exog)]
+            learn_members(self, members, *zip(*both))
+            return
         arguments = members[0], values, exog, static, self._network_seed()
         series = learn_direct(*arguments)
         conformal = self.interval == "conformal"
@@ -346,7 +357,7 @@ class ESNForecaster(BaseForecaster):
                     stacklevel=4,
                 )
 
-    def _calibrate(self, values, exog, seed):
+    def _calibrate(self, values, exog, seed, chain):
         """Errors from rolling origins of a model that knows the rows before all of them."""
         n_train, ends = conformal_origins(len(values))
         leading_rows(values[:n_train], self._owner)
@@ -355,7 +366,10 @@ class ESNForecaster(BaseForecaster):
         n_columns = self._fit_form.n_columns
         whole = complete(network, values, exog, 0, self.season_length_)
         forecasts = network.paths_from(whole, exog, ends, n_ahead)[:, :n_columns]
-        return ConformalScores.measure(forecasts, values[:, :n_columns], ends)
+        scores = ConformalScores.measure(
+            forecasts, values[:, :n_columns], ends, chain.bends(n_columns)
+        )
+        return AdaptiveScores.begin(scores) if self.interval == "adaptive" else scores
 
     def _advance(self, values, exog, refit):
         if self._is_direct:
@@ -374,11 +388,17 @@ class ESNForecaster(BaseForecaster):
         self._fit_errors = np.concatenate([self._fit_errors, new])[-_MOST_ERRORS:].copy()
         in_units = network.errors_after(memory, whole, predicted)
         in_units = np.where(np.isnan(values), np.nan, in_units)[:, : self._fit_form.n_columns]
+        if self.interval == "adaptive":
+            truth = values[:, : self._fit_form.n_columns]
+            self._fit_scores = self._fit_scores.after(truth, truth - in_units)
         self._fit_residuals = np.concatenate([self._fit_residuals, in_units])[-_MOST_ERRORS:].copy()
 
     def _advance_pool(self, members, values, exog, refit):
-        if self.pooling == "local" or not self._is_direct:
+        if self.pooling == "local":
             super()._advance_pool(members, values, exog, refit)
+            return
+        if not self._is_direct:
+            advance_members(self.members_.values(), members, values, exog, refit)
             return
         series = [member._fit_direct for member in members]
         network, moved = advance_direct(series, values, exog, refit)
@@ -390,9 +410,14 @@ class ESNForecaster(BaseForecaster):
     def _restart(self, values, exog, first):
         if self._is_direct:
             static = getattr(self, "_fit_static", self._fit_direct.static)
-            self._fit_direct = self._fit_direct.restarted(values, exog, static, first)
+            series = self._fit_direct
+            if self._fit_is_new:  # to the pool: transforms are fitted to what is known of it
+                series = series.for_new(self, values, first)
+            self._fit_direct = series.restarted(values, exog, static, first)
             return
         n_columns = values.shape[1]
+        if self._fit_is_new:  # to the pool: transforms are fitted to what is known of it
+            self._fit_network, self._fit_lead = network_for(self, values, exog, first)
         values, exog, whole, first = self._completed(values, exog, first)
         self._fit_memory = self._fit_network.start(whole, exog, first)
         self._fit_network = copy.copy(self._fit_network)
@@ -444,7 +469,7 @@ class ESNForecaster(BaseForecaster):
         return paths[:, : self._fit_form.n_columns]
 
     def _bands(self, points, exog, levels, probabilities):
-        if self.interval == "conformal":
+        if self.interval != "bootstrap":
             return self._conformal_bands(points, levels, probabilities)
         wanted = [p for level in levels for p in level_bounds(level)] + list(probabilities)
         rng = check_generator(self._fit_seed)
@@ -454,12 +479,13 @@ class ESNForecaster(BaseForecaster):
         return dict(zip(names, path_quantiles(paths, wanted)))
 
     def _conformal_bands(self, points, levels, probabilities):
-        fields = {}
+        scores, fields = self._fit_scores, {}
         for level in levels:
-            half = self._fit_scores.half_width(len(points), level)
-            fields[f"lo-{level:g}"], fields[f"hi-{level:g}"] = points - half, points + half
+            half = scores.half_width(len(points), level)
+            fields[f"lo-{level:g}"] = scores.around(points, -half)
+            fields[f"hi-{level:g}"] = scores.around(points, half)
         for p in probabilities:
-            fields[f"q-{p:g}"] = points + self._fit_scores.quantile(len(points), p)
+            fields[f"q-{p:g}"] = scores.around(points, scores.quantile(len(points), p))
         return fields
 
     def _backtest_forecasts(self, values, exog, origins, levels):

@@ -35,6 +35,7 @@ class Transform(BaseEstimator, metaclass=ABCMeta):
 
     n_lost_ = 0
     leverage_ = 0.0  # share that a row has in what is subtracted from it, for each column
+    bends = False  # whether it is a rising function of each value by itself
 
     @abstractmethod
     def fit(self, Y: np.ndarray, season_length: int) -> Transform:
@@ -281,6 +282,15 @@ class Chain:
     def leverage(self) -> np.ndarray | float:
         """Share of the rows in what is subtracted from them; errors are that much too small."""
         return sum((step.leverage_ for step in self.steps), 0.0)
+
+    def bends(self, n_columns: int) -> Chain | None:
+        """The fitted logarithms and powers that it begins with, for its first columns."""
+        steps: list[Any] = []
+        for step in self.steps:
+            if not step.bends:
+                break
+            steps.append(step.of_first(n_columns))
+        return Chain(steps) if steps else None
 
     def fit(self, Y: np.ndarray, season_length: int) -> Chain:
         """Fit each step to what the steps before it give."""

@@ -7,6 +7,7 @@ median of the series, not its mean.
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import numpy as np
@@ -24,7 +25,17 @@ _LOWEST, _HIGHEST = -1.0, 2.0  # of a Box-Cox power that is chosen from the rows
 
 
 class _Elementwise(Transform):
-    """Abstract: a function of each value by itself."""
+    """Abstract: a rising function of each value by itself."""
+
+    bends = True
+
+    def of_first(self, n_columns):
+        """A fitted copy for the first columns."""
+        other = copy.copy(self)
+        for name, value in vars(self).items():
+            if name.endswith("_"):
+                setattr(other, name, value[:n_columns])
+        return other
 
     def forward(self, Y, start):
         return self._bend(Y, *self._rows)

@@ -19,14 +19,16 @@ def test_innovations_are_stretches_of_centred_rows():
     drawn = draw_innovations(errors, 25, 4000, np.random.RandomState(1))
     assert drawn.shape == (25, 2, 4000)
     assert_allclose(drawn.mean(axis=2), 0, atol=0.08)
-    expected = np.cov(errors.T, bias=True) * 1.01  # rows, and a mean over 100 of them
-    assert_allclose(np.cov(drawn[7]), expected, atol=0.08)
-    changes = np.diff(drawn, axis=0)  # a path's shift cancels
-    known = np.diff(errors, axis=0)
-    for change in changes[:9, :, 0]:  # the first ten rows come from one stretch
-        nearest = np.abs(known - change).max(axis=1).min()
-        wrapped = np.abs(errors[0] - errors[-1] - change).max()
-        assert min(nearest, wrapped) < 1e-12
+    # rows, a mean over 100 of them, and Student's distribution with 25 degrees of freedom
+    expected = np.cov(errors.T, bias=True) * 1.01 * 25 / 23
+    assert_allclose(np.cov(drawn[7]), expected, atol=0.09)
+    changes = np.diff(drawn, axis=0)[:9]  # the first ten rows come from one stretch
+    wrapped = np.diff(np.concatenate([errors, errors[:10]]), axis=0)
+    known = np.stack([wrapped[i : i + 9].ravel() for i in range(100)])
+    known /= np.linalg.norm(known, axis=1, keepdims=True)
+    for path in range(20):  # a shift cancels, a factor is common to all steps
+        change = changes[:, :, path].ravel()
+        assert (known @ change).max() == pytest.approx(np.linalg.norm(change), rel=1e-12)
 
 
 def test_path_quantiles_use_plotting_positions():
