@@ -51,10 +51,17 @@ class LagMemory(Memory):
     """What a forecast continues from; a few rows, never the series.
 
     `state` is a list with the state of each model before the row of the next step to come, and
-    `history` also holds the rows that models of a large shift need.
+    `history` also holds the rows that models of a large shift need. `observed` says which rows of
+    y, as many as `history` has, were observed and not filled in; None: all.
     """
 
     state: Any
+    observed: np.ndarray | None = None
+
+    def observing(self, known: np.ndarray) -> LagMemory:
+        """The same, of rows of which those `known` were observed."""
+        last = known[len(known) - len(self.history) :]
+        return replace(self, observed=None if last.all() else last.copy())
 
 
 class LaggedModel:
@@ -76,6 +83,8 @@ class LaggedModel:
         See `steps_of`.
     owner : str
         Name of the forecaster in messages.
+    known : ndarray of bool, shape (n_steps,), optional
+        Which rows of `Y` were observed; the others are no examples. All by default.
     n_jobs : int, optional
         Parallel fits of the models.
     """
@@ -91,6 +100,7 @@ class LaggedModel:
         make: Callable[[], StepModel],
         steps: Sequence[tuple[int, int]],
         owner: str,
+        known: np.ndarray | None = None,
         n_jobs: int | None = None,
     ):
         if isinstance(transforms, str) and transforms == "auto":
@@ -113,14 +123,19 @@ class LaggedModel:
                 f"lags={self.lags[-1]}, {self.horizon} step(s) ahead, {self.chain.n_lost} rows "
                 "lost to differences)."
             )
-        tables = [self._table(Z, E, *step) for step in self.steps]
+        tables = [
+            (*table, weights)
+            for table, weights in zip(
+                (self._table(Z, E, *step) for step in self.steps), self.weights(known)
+            )
+        ]
         if n_jobs in (None, 1) or len(tables) == 1:
             self.models = [make().fit(*table) for table in tables]
         else:
             self.models = Parallel(n_jobs=n_jobs)(delayed(make().fit)(*table) for table in tables)
         self.low, self.high = Z.min(axis=0), Z.max(axis=0)
         if self.models[0].can_calm:
-            self._calm(Y, X, *tables[0])
+            self._calm(Y, X, len(tables[0][0]))
 
     def lean(self) -> LaggedModel:
         """A copy whose models hold no rows of the fit."""
@@ -128,15 +143,51 @@ class LaggedModel:
         other.models = [model.lean() for model in self.models]
         return other
 
-    def _calm(self, Y, X, rows, targets):
+    @property
+    def n_needed(self) -> int:
+        """Rows that a history must have."""
+        return self.chain.n_lost + self.lags[-1] + self.horizon
+
+    def weights(self, known: np.ndarray | None, first: int | None = None) -> list:
+        """For each model one for rows all of whose targets were observed, else zero; or None.
+
+        Parameters
+        ----------
+        known : ndarray of bool, shape (n_steps,), or None
+            Which rows were observed.
+        first : int, optional
+            The time of the first row of a table; by default the one of a fit.
+
+        Raises
+        ------
+        ValueError
+            If this leaves a fit too few rows.
+        """
+        if known is None:
+            return [None] * len(self.steps)
+        found = []
+        for shift, width in self.steps:
+            start = self.chain.n_lost + self.lags[-1] + shift if first is None else first
+            ahead = [known[start - k : len(known) - k] for k in range(width)]
+            found.append(np.all(ahead, axis=0).astype(np.float64))
+        fewest = min(w.sum() for w in found)
+        if first is None and fewest < _FEWEST_ROWS:
+            raise ValueError(
+                f"`y` must have at least {_FEWEST_ROWS} rows to learn from; {len(known)} rows, "
+                f"{int((~known).sum())} of them with missing values, leave {fewest:.0f}. Use "
+                "missing='interpolate', or fewer lags and differences."
+            )
+        return found
+
+    def _calm(self, Y, X, n_rows):
         """Raise a chosen penalty while the model, left to itself, runs off to the bounds.
 
         One-step errors do not show it: a loop can be unstable though each step is accurate.
         Only rows of fit are used, from origins in their second half, for at most half as many
         steps, so that a trend that goes on does not count as running off.
         """
-        n_steps = min(_TRIAL_STEPS, len(rows) // 2)
-        ends = np.unique(np.linspace(len(Y) - len(rows) // 2, len(Y), _TRIALS).astype(int))
+        n_steps = min(_TRIAL_STEPS, n_rows // 2)
+        ends = np.unique(np.linspace(len(Y) - n_rows // 2, len(Y), _TRIALS).astype(int))
         low, high = 2 * self.low - self.high, 2 * self.high - self.low
         varying = high > low
         for _ in range(_MOST_RAISES):
@@ -144,7 +195,7 @@ class LaggedModel:
             held = (scaled <= low) | (scaled >= high)
             if not (held & varying).any():
                 return
-            self.models[0].calmer(rows, targets)
+            self.models[0].calmer()
 
     # ----------------------------------------------- known columns of many steps at once
 
@@ -189,19 +240,22 @@ class LaggedModel:
 
     def _all_rows(self, Y, X, first):
         Z = self.chain.forward(Y, first)
-        needed = self.chain.n_lost + self.lags[-1] + self.horizon
-        if len(Y) < needed:
+        if len(Y) < self.n_needed:
             raise ValueError(
                 f"Length of `y` ({len(Y)}) must be greater than the window needed "
-                f"({needed - 1}: lags={self.lags[-1]}, {self.horizon} step(s) ahead, "
+                f"({self.n_needed - 1}: lags={self.lags[-1]}, {self.horizon} step(s) ahead, "
                 f"{self.chain.n_lost} rows lost to differences)."
             )
         return self._cleared(Z, self._features(X))
 
     # ----------------------------------------------------------------- errors
 
-    def errors(self, Y: np.ndarray, X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def errors(
+        self, Y: np.ndarray, X: np.ndarray, known: np.ndarray | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Errors of training rows by weights that did not learn from them.
+
+        Rows with a value that was not `known` are left out of `scaled`, and NaN in `residuals`.
 
         Returns
         -------
@@ -213,9 +267,13 @@ class LaggedModel:
         whole = self.chain.forward(Y)
         Z, E = self._cleared(whole, self._features(X))
         found, n_rows = [], []
-        for model, step in zip(self.models, self.steps):
+        weights = self.weights(known)
+        for model, step, weight in zip(self.models, self.steps, weights):
             rows, targets = self._table(Z, E, *step)
-            found.append(model.errors(rows, targets, _MOST_ERRORS + self.horizon))
+            errors = model.errors(rows, targets, _MOST_ERRORS + self.horizon, weight)
+            if weight is not None:
+                errors = np.where(weight[len(weight) - len(errors) :, None] > 0, errors, np.nan)
+            found.append(errors)
             n_rows.append(len(rows))
         # a row's number counts origins, so that the same number is the same origin everywhere
         begin = max(n - len(e) for n, e in zip(n_rows, found))
@@ -224,6 +282,7 @@ class LaggedModel:
         leverage = self.chain.leverage  # nor did the seasonal means see the row
         scaled = np.concatenate(joint, axis=1)
         spread = np.tile(np.broadcast_to(leverage, self.n_columns), self.horizon)
+        scaled = scaled[~np.isnan(scaled).any(axis=1)]
         scaled = (scaled / (1 - spread))[-_MOST_ERRORS:]
         single = found[0][:, : self.n_columns] / (1 - leverage)
         if self.steps[0][1] > 1:  # the last values stand in no row that all targets are known of
@@ -232,6 +291,8 @@ class LaggedModel:
             fitted = self._first_steps(Z, *self.models[0].run(rows[None], None))
             beyond = Z[len(Z) - n_open :] - fitted[len(fitted) - n_open :]
             single = np.concatenate([single, beyond])
+        if known is not None:
+            single = np.where(known[len(known) - len(single) :, None], single, np.nan)
         predicted = whole[len(whole) - len(single) :] - single
         single = Y[len(Y) - len(single) :] - self.chain.one_step(predicted, Y, 0)
         return scaled, single[-_MOST_ERRORS:]
@@ -316,12 +377,12 @@ class LaggedModel:
             predicted = step.one_step(predicted, whole, position)
         return Y - predicted
 
-    def learning(self, memory: LagMemory, tables: list) -> LaggedModel:
+    def learning(self, memory: LagMemory, tables: list, weights: list) -> LaggedModel:
         """A copy whose models have also learnt from rows that follow `memory`."""
         other = copy.copy(self)
         other.models = [
-            model.learn(*table, state)
-            for model, table, state in zip(self.models, tables, memory.state)
+            model.learn(*table, state, weight)
+            for model, table, state, weight in zip(self.models, tables, memory.state, weights)
         ]
         return other
 

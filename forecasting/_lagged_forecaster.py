@@ -16,6 +16,7 @@ from ._base import BaseForecaster
 from ._intervals import ConformalScores, conformal_origins, draw_innovations, path_quantiles
 from ._lagged import LaggedModel, steps_of
 from ._levels import level_bounds
+from ._mask import advance_masked, complete, leading_rows, learn_masked
 
 __all__ = ["LaggedForecaster"]
 
@@ -29,9 +30,14 @@ class LaggedForecaster(BaseForecaster):
     and define `_model`.
     """
 
+    _masks = True
+
     @abstractmethod
-    def _model(self, values: np.ndarray, exog: np.ndarray, seed: int) -> LaggedModel:
-        """Fit to rows (n, D), of which the last `_n_past` columns are not asked for."""
+    def _model(self, values: np.ndarray, exog: np.ndarray, seed: int, known: Any) -> LaggedModel:
+        """Fit to rows (n, D), of which the last `_n_past` columns are not asked for.
+
+        `known` says which rows were observed; None: all.
+        """
 
     def _check_params(self):
         check_option("interval", self.interval, self._owner, ("bootstrap", "conformal"))
@@ -68,14 +74,26 @@ class LaggedForecaster(BaseForecaster):
         self._warn_if_constant(values)
         values, exog = self._with_past(values, exog)
         seed = int(check_generator(self._fit_seed).randint(2**31 - 1))
-        model = self._model(values, exog, seed)
+        self._fit_lead = lead = leading_rows(values, self._owner)
+        values, exog = values[lead:], exog[lead:]
+        model, whole = self._learnt(values, exog, seed)
         self._fit_scores = None
         if self.interval == "conformal":
-            self._fit_scores = self._calibrate(values, exog, seed)
-        self._fit_memory = model.start(values, exog, 0)
-        self._fit_errors, residuals = model.errors(values, exog)
+            self._fit_scores = self._calibrate(values, exog, seed, model.chain)
+        seen = ~np.isnan(values).any(axis=1)
+        self._fit_memory = model.start(whole, exog, 0).observing(seen)
+        self._fit_errors, residuals = model.errors(whole, exog, None if seen.all() else seen)
         self._fit_residuals = residuals[:, : self._n_columns].copy()
         self._fit_model = model.lean()
+
+    def _learnt(self, values, exog, seed):
+        """A model and the rows it saw, which hold its own predictions in place of NaN."""
+
+        def make(rows, known_columns, known):
+            seen = None if known is None else known.all(axis=1)
+            return self._model(rows, known_columns, seed, seen)
+
+        return learn_masked(make, values, exog, self.season_length_)
 
     def _with_past(self, values, exog):
         """Past-only columns are further variables, which forecasts need and do not show."""
@@ -84,7 +102,8 @@ class LaggedForecaster(BaseForecaster):
 
     def _warn_if_constant(self, values):
         for column, label in zip(values.T, self._fit_form.labels):
-            if np.ptp(column) == 0:
+            column = column[~np.isnan(column)]
+            if len(column) and np.ptp(column) == 0:
                 name = "y" if self._n_columns == 1 else f"column {label!r} of y"
                 warnings.warn(
                     f"{name} is constant ({column[0]:g}); the forecast is that constant.",
@@ -92,26 +111,35 @@ class LaggedForecaster(BaseForecaster):
                     stacklevel=4,
                 )
 
-    def _calibrate(self, values, exog, seed):
+    def _calibrate(self, values, exog, seed, chain):
         """Errors from rolling origins of a model that knows the rows before all of them."""
         n_train, ends = conformal_origins(len(values))
-        model = self._model(values[:n_train], exog[:n_train], seed)
-        n_ahead = ConformalScores.steps_for(len(values) - n_train)
-        forecasts = model.paths_from(values, exog, ends, n_ahead)[:, : self._n_columns]
-        return ConformalScores.measure(forecasts, values[:, : self._n_columns], ends)
+        leading_rows(values[:n_train], self._owner)
+        model, _ = self._learnt(values[:n_train], exog[:n_train], seed)
+        n_ahead, n_columns = ConformalScores.steps_for(len(values) - n_train), self._n_columns
+        whole = complete(model, values, exog, 0, self.season_length_)
+        forecasts = model.paths_from(whole, exog, ends, n_ahead)[:, :n_columns]
+        truth, bends = values[:, :n_columns], chain.bends(n_columns)
+        return ConformalScores.measure(forecasts, truth, ends, bends)
 
     def _advance(self, values, exog, refit):
         model, memory = self._fit_model, self._fit_memory
         values, exog = self._with_past(values, exog)
-        moved, tables, targets, predicted = model.advance(memory, values, exog)
+        moved, tables, targets, predicted, whole, _ = advance_masked(model, memory, values, exog)
+        seen = ~np.isnan(values).any(axis=1)
+        n_before = len(memory.history)
+        before = np.ones(n_before, dtype=bool) if memory.observed is None else memory.observed
+        since = np.concatenate([before, seen])
         if refit:
-            self._fit_model = model.learning(memory, tables)
-        self._fit_memory = moved
+            known = None if since.all() else since
+            self._fit_model = model.learning(memory, tables, model.weights(known, n_before))
+        self._fit_memory = moved.observing(since)
         if model.horizon == 1:
             # errors of rows that the weights had not seen: as honest as those of the fit
-            errors = np.concatenate([self._fit_errors, targets - predicted])
+            errors = np.concatenate([self._fit_errors, (targets - predicted)[seen]])
             self._fit_errors = errors[-_MOST_ERRORS:].copy()
-        residuals = model.errors_after(memory, values, predicted)[:, : self._n_columns]
+        residuals = model.errors_after(memory, whole, predicted)
+        residuals = np.where(np.isnan(values), np.nan, residuals)[:, : self._n_columns]
         residuals = np.concatenate([self._fit_residuals, residuals])
         self._fit_residuals = residuals[-_MOST_ERRORS:].copy()
 
@@ -119,9 +147,18 @@ class LaggedForecaster(BaseForecaster):
         # the errors kept are labelled as the last rows, so they must be those of these rows
         fitted = self._one_step(values, exog, first)
         self._fit_residuals = (values[len(values) - len(fitted) :] - fitted)[-_MOST_ERRORS:].copy()
-        values, exog = self._with_past(values, exog)
-        self._fit_memory = self._fit_model.start(values, exog, first)
+        values, exog, whole, first = self._completed(values, exog, first)
+        seen = ~np.isnan(values).any(axis=1)
+        self._fit_memory = self._fit_model.start(whole, exog, first).observing(seen)
         self._fit_model = copy.copy(self._fit_model)
+
+    def _completed(self, values, exog, first):
+        """Rows from the first with a value on, the same without NaN, and its position."""
+        values, exog = self._with_past(values, exog)
+        lead = leading_rows(values, self._owner)
+        values, exog, first = values[lead:], exog[lead:], first + lead - self._fit_lead
+        whole = complete(self._fit_model, values, exog, first, self.season_length_)
+        return values, exog, whole, first
 
     # -------------------------------------------------------------- forecasting
 
@@ -171,8 +208,8 @@ class LaggedForecaster(BaseForecaster):
 
     def _one_step(self, values, exog, first) -> Any:
         n_columns = values.shape[1]
-        values, exog = self._with_past(values, exog)
-        return self._fit_model.one_step(values, exog, first)[:, :n_columns]
+        _, exog, whole, first = self._completed(values, exog, first)
+        return self._fit_model.one_step(whole, exog, first)[:, :n_columns]
 
     def _kept_residuals(self):
         return self._fit_residuals

@@ -52,8 +52,9 @@ class MarkovForecaster(LaggedForecaster):
         Steps of a season; "auto" takes the usual one of the index's frequency.
     freq : str or offset, optional
         Frequency of an index that has none and is too short to infer it from.
-    missing : {"raise", "ffill", "interpolate"}, default="raise"
-        What to do with NaN in y.
+    missing : {"raise", "ffill", "interpolate", "mask"}, default="raise"
+        What to do with NaN in y. "mask" puts the model's own prediction in the place of a missing
+        value and learns nothing from rows that should predict one.
     interval : {"bootstrap", "conformal"}, default="bootstrap"
         As in `ESNForecaster`.
     n_boot : int, default=200
@@ -142,7 +143,7 @@ class MarkovForecaster(LaggedForecaster):
         check_number("order", self.order, self._owner, low=1, integer=True, also=("auto",))
         check_flag("fit_intercept", self.fit_intercept, self._owner)
 
-    def _model(self, values, exog, seed):
+    def _model(self, values, exog, seed, known):
         regressor = NVARRegressor(
             delays=1,
             degree=1,
@@ -151,7 +152,9 @@ class MarkovForecaster(LaggedForecaster):
             fit_intercept=self.fit_intercept,
             solver=self.solver,
         )
-        return self._lagged(values, exog, lags=self._lags, make=lambda: RidgeSteps(regressor))
+        return self._lagged(
+            values, exog, known=known, lags=self._lags, make=lambda: RidgeSteps(regressor)
+        )
 
     def _lags(self, Z, E):
         if self.order != "auto":

@@ -53,8 +53,9 @@ class NVARForecaster(LaggedForecaster):
         Steps of a season; "auto" takes the usual one of the index's frequency.
     freq : str or offset, optional
         Frequency of an index that has none and is too short to infer it from.
-    missing : {"raise", "ffill", "interpolate"}, default="raise"
-        What to do with NaN in y.
+    missing : {"raise", "ffill", "interpolate", "mask"}, default="raise"
+        What to do with NaN in y. "mask" puts the model's own prediction in the place of a missing
+        value and learns nothing from rows that should predict one.
     interval : {"bootstrap", "conformal"}, default="bootstrap"
         As in `ESNForecaster`.
     n_boot : int, default=200
@@ -89,7 +90,7 @@ class NVARForecaster(LaggedForecaster):
     >>> import numpy as np
     >>> from echocast.datasets import henon
     >>> from echocast.forecasting import NVARForecaster
-    >>> u = henon(320, seed=0)
+    >>> u = henon(320)
     >>> model = NVARForecaster(delays=1, alpha=1e-10, transforms=["standardize"]).fit(u[:300])
     >>> bool(np.abs(model.predict(10) - u[300:310]).max() < 1e-3)
     True
@@ -146,7 +147,7 @@ class NVARForecaster(LaggedForecaster):
         check_flag("increments", self.increments, self._owner)
         check_flag("fit_intercept", self.fit_intercept, self._owner)
 
-    def _model(self, values, exog, seed) -> LaggedModel:
+    def _model(self, values, exog, seed, known) -> LaggedModel:
         regressor = NVARRegressor(
             delays=1,
             degree=self.degree,
@@ -158,7 +159,11 @@ class NVARForecaster(LaggedForecaster):
         added = values.shape[1] if self.increments else 0
         lags = tuple(1 + int(self.stride) * k for k in range(int(self.delays)))
         return self._lagged(
-            values, exog, lags=lambda Z, E: lags, make=lambda: RidgeSteps(regressor, added)
+            values,
+            exog,
+            known=known,
+            lags=lambda Z, E: lags,
+            make=lambda: RidgeSteps(regressor, added),
         )
 
     @property

@@ -66,8 +66,9 @@ class ReservoirForecaster(LaggedForecaster):
         Steps of a season; "auto" takes the usual one of the index's frequency.
     freq : str or offset, optional
         Frequency of an index that has none and is too short to infer it from.
-    missing : {"raise", "ffill", "interpolate"}, default="raise"
-        What to do with NaN in y.
+    missing : {"raise", "ffill", "interpolate", "mask"}, default="raise"
+        What to do with NaN in y. "mask" puts the model's own prediction in the place of a missing
+        value and learns nothing from rows that should predict one.
     interval : {"bootstrap", "conformal"}, default="bootstrap"
         "bootstrap" draws errors that the weights did not learn from: leave-one-out errors of
         ridge readouts, and for other regressors those of the second half of the rows by three
@@ -194,11 +195,12 @@ class ReservoirForecaster(LaggedForecaster):
         seeds = {name: int(rng.randint(2**31 - 1)) for name in unset}
         return regressor.set_params(**seeds) if seeds else regressor
 
-    def _model(self, values, exog, seed) -> LaggedModel:
+    def _model(self, values, exog, seed, known) -> LaggedModel:
         regressor = self._seeded(seed)
         return self._lagged(
             values,
             exog,
+            known=known,
             lags=lambda Z, E: self._lags(Z, has_memory(regressor)),
             make=step_model(regressor, int(self.context)),
             steps=steps_of(self.strategy, self._horizon(len(values))),

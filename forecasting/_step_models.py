@@ -18,6 +18,7 @@ from sklearn.base import clone
 from sklearn.multioutput import MultiOutputRegressor
 from sklearn.pipeline import Pipeline
 from sklearn.utils import get_tags
+from sklearn.utils.validation import has_fit_parameter
 
 from echocast.reservoir import (
     LocalESNRegressor,
@@ -26,6 +27,7 @@ from echocast.reservoir import (
     continue_fit,
     leave_one_out_errors,
     run_from,
+    with_penalty,
     without_rows,
 )
 
@@ -44,8 +46,10 @@ class StepModel(metaclass=ABCMeta):
     can_calm = False  # whether a larger penalty may be asked for
 
     @abstractmethod
-    def fit(self, rows: np.ndarray, targets: np.ndarray) -> StepModel:
-        """Learn from one sequence; returns self."""
+    def fit(
+        self, rows: np.ndarray, targets: np.ndarray, weights: np.ndarray | None = None
+    ) -> StepModel:
+        """Learn from one sequence, of which rows of weight zero are no examples; returns self."""
 
     @abstractmethod
     def run(self, rows: np.ndarray, state: Any) -> tuple[np.ndarray, Any]:
@@ -55,11 +59,19 @@ class StepModel(metaclass=ABCMeta):
         """
 
     @abstractmethod
-    def learn(self, rows: np.ndarray, targets: np.ndarray, state: Any) -> StepModel:
+    def learn(
+        self, rows: np.ndarray, targets: np.ndarray, state: Any, weights: np.ndarray | None = None
+    ) -> StepModel:
         """A copy that has learnt from more rows as well, which follow `state` (1, ...)."""
 
     @abstractmethod
-    def errors(self, rows: np.ndarray, targets: np.ndarray, n_last: int) -> np.ndarray:
+    def errors(
+        self,
+        rows: np.ndarray,
+        targets: np.ndarray,
+        n_last: int,
+        weights: np.ndarray | None = None,
+    ) -> np.ndarray:
         """Errors of the last rows of the fit, by weights that did not learn from them."""
 
     def lean(self) -> StepModel:
@@ -76,13 +88,14 @@ class _Forward(StepModel):
     def _fresh(self) -> StepModel:
         """An unfitted model like this one."""
 
-    def errors(self, rows, targets, n_last):
+    def errors(self, rows, targets, n_last, weights=None):
         """Errors of folds of the second half, each by a model fitted to the rows before it."""
         n = len(rows)
         edges = np.unique(np.linspace(n // 2, n, _FOLDS + 1).astype(int))
         parts = []
         for begin, end in pairwise(edges):
-            model = self._fresh().fit(rows[:begin], targets[:begin])
+            known = None if weights is None else weights[:begin]
+            model = self._fresh().fit(rows[:begin], targets[:begin], known)
             outputs = model.run(rows[None, :end], None)[0][0]
             parts.append(targets[begin:end] - outputs[begin:])
         return np.concatenate(parts)[-n_last:]
@@ -97,9 +110,9 @@ class SequenceSteps(_Forward):
     def _fresh(self):
         return SequenceSteps(self.template)
 
-    def fit(self, rows, targets):
+    def fit(self, rows, targets, weights=None):
         self.whole = clone(self.template)
-        self.whole.fit(rows, _narrow(targets))
+        self.whole.fit(rows, _narrow(targets), **_weighted(self.whole, weights))
         self.model = self.whole[-1] if isinstance(self.whole, Pipeline) else self.whole
         return self
 
@@ -113,10 +126,12 @@ class SequenceSteps(_Forward):
     def run(self, rows, state):
         return run_from(self.model, self._headed(rows), state)
 
-    def learn(self, rows, targets, state):
+    def learn(self, rows, targets, state, weights=None):
         other = copy.copy(self)
         rows = self._headed(rows[None])[0]
-        other.model = without_rows(continue_fit(self.model, rows, _narrow(targets), state=state[0]))
+        other.model = without_rows(
+            continue_fit(self.model, rows, _narrow(targets), state=state[0], sample_weight=weights)
+        )
         if isinstance(self.whole, Pipeline):
             other.whole = copy.copy(self.whole)
             other.whole.steps = [*self.whole.steps[:-1], (self.whole.steps[-1][0], other.model)]
@@ -124,11 +139,13 @@ class SequenceSteps(_Forward):
             other.whole = other.model
         return other
 
-    def errors(self, rows, targets, n_last):
+    def errors(self, rows, targets, n_last, weights=None):
         if isinstance(self.model, LocalESNRegressor):  # its readouts share rows of all patches
-            return super().errors(rows, targets, n_last)
+            return super().errors(rows, targets, n_last, weights)
         headed = self._headed(rows[None])[0]
-        return leave_one_out_errors(self.model, headed, targets, n_last=n_last)
+        return leave_one_out_errors(
+            self.model, headed, targets, n_last=n_last, sample_weight=weights
+        )
 
     def lean(self):
         if isinstance(self.model, LocalESNRegressor):
@@ -159,18 +176,17 @@ class RidgeSteps(StepModel):
         self.template, self.n_added = regressor, n_added
         self.can_calm = bool(np.ndim(regressor.alpha)) or isinstance(regressor.alpha, str)
 
-    def fit(self, rows, targets):
+    def fit(self, rows, targets, weights=None):
         learnt = targets - self._added(rows)
-        self.whole = clone(self.template).fit(rows, learnt)
-        alpha = safest_alpha(self.whole, learnt)
-        if alpha != self.whole.alpha_:
-            self.whole.set_params(alpha=alpha).fit(rows, learnt)
+        self.whole = clone(self.template).fit(rows, learnt, sample_weight=weights)
+        alpha = safest_alpha(self.whole, learnt if weights is None else learnt[weights > 0])
+        if self.can_calm:  # a given penalty: learning more rows keeps it
+            self.whole = with_penalty(self.whole, alpha)
         return self
 
-    def calmer(self, rows: np.ndarray, targets: np.ndarray) -> None:
-        """Fit again with a hundred times the penalty."""
-        alpha = 100.0 * max(self.whole.alpha_, 1e-14)
-        self.whole.set_params(alpha=alpha).fit(rows, targets - self._added(rows))
+    def calmer(self) -> None:
+        """Solve again with a hundred times the penalty."""
+        self.whole = with_penalty(self.whole, 100.0 * max(self.whole.alpha_, 1e-14))
 
     def _added(self, rows):
         return rows[..., : self.n_added] if self.n_added else 0.0
@@ -179,15 +195,18 @@ class RidgeSteps(StepModel):
         outputs = run_from(self.whole, rows.reshape(1, -1, rows.shape[2]))[0]
         return outputs.reshape(*rows.shape[:2], -1) + self._added(rows), None
 
-    def learn(self, rows, targets, state):
+    def learn(self, rows, targets, state, weights=None):
         other = copy.copy(self)
         empty = np.empty(self.whole.state_.shape)
         learnt = targets - self._added(rows)
-        other.whole = without_rows(continue_fit(self.whole, rows, learnt, state=empty))
+        other.whole = without_rows(
+            continue_fit(self.whole, rows, learnt, state=empty, sample_weight=weights)
+        )
         return other
 
-    def errors(self, rows, targets, n_last):
-        return leave_one_out_errors(self.whole, rows, targets - self._added(rows), n_last=n_last)
+    def errors(self, rows, targets, n_last, weights=None):
+        learnt = targets - self._added(rows)
+        return leave_one_out_errors(self.whole, rows, learnt, n_last=n_last, sample_weight=weights)
 
     def lean(self):
         other = copy.copy(self)
@@ -211,13 +230,17 @@ class PlainSteps(_Forward):
     def _fresh(self):
         return PlainSteps(self.template, self.context)
 
-    def fit(self, rows, targets):
+    def fit(self, rows, targets, weights=None):
         self.whole = clone(self.template)
         tags = get_tags(self.whole)
         if targets.shape[1] > 1 and not tags.target_tags.multi_output:
             self.whole = MultiOutputRegressor(self.whole)
-        self.whole.fit(rows, _narrow(targets))
-        self.n_outputs = targets.shape[1]
+        if weights is None:
+            self.whole.fit(rows, _narrow(targets))
+        elif has_memory(self.template):
+            self.whole.fit(rows, _narrow(targets), **_weighted(self.whole, weights))
+        else:
+            self.whole.fit(rows[weights > 0], _narrow(targets)[weights > 0])
         self.by_sequence = bool(tags.input_tags.three_d_array)
         self.remembers = self._depends_on_earlier(rows)
         return self
@@ -245,14 +268,17 @@ class PlainSteps(_Forward):
             outputs = np.stack([self._predict(sequence) for sequence in whole])
         return outputs[:, -n_steps:], whole[:, -self.context :].copy()
 
-    def learn(self, rows, targets, state):
+    def learn(self, rows, targets, state, weights=None):
         if not hasattr(self.whole, "partial_fit"):
             raise ValueError(
                 f"{type(self.template).__name__} cannot learn from more rows: it has no "
                 "`partial_fit`. Call update(y, refit=False), or fit with all rows."
             )
         other = copy.copy(self)
-        other.whole = copy.deepcopy(self.whole).partial_fit(rows, _narrow(targets))
+        kept = slice(None) if weights is None else weights > 0
+        other.whole = copy.deepcopy(self.whole)
+        if len(rows[kept]):
+            other.whole.partial_fit(rows[kept], _narrow(targets)[kept])
         return other
 
 
@@ -281,6 +307,21 @@ def _takes_sequences(estimator):
     return get_tags(estimator).input_tags.three_d_array and not isinstance(
         estimator, SequenceScaler
     )
+
+
+def _weighted(regressor, weights):
+    """Keyword arguments that give a regressor, perhaps at the end of a Pipeline, weights."""
+    if weights is None:
+        return {}
+    last, name = regressor, "sample_weight"
+    while isinstance(last, Pipeline):
+        name, last = f"{last.steps[-1][0]}__{name}", last[-1]
+    if not has_fit_parameter(last, "sample_weight"):
+        raise ValueError(
+            f"missing='mask' leaves rows out by weights, which {type(last).__name__} does not "
+            "take. Use missing='interpolate'."
+        )
+    return {name: weights}
 
 
 def _narrow(targets):

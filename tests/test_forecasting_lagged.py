@@ -19,7 +19,7 @@ from echocast.forecasting import (
     NVARForecaster,
     ReservoirForecaster,
 )
-from echocast.reservoir import ESNRegressor, NVARRegressor
+from echocast.reservoir import ESNRegressor, NVARRegressor, ReservoirTransformer
 
 N = 160
 T = np.arange(N)
@@ -306,3 +306,65 @@ def test_horizons_beyond_the_one_learnt_go_on_from_the_forecast():
         assert_array_equal(model.predict(4), far[:4])
         known = pd.concat([Y[:140], far[:4]]).rename("y").asfreq("MS")
         assert_allclose(model.apply(known).predict(4), far[4:8], rtol=1e-9)
+
+
+masking = pytest.mark.parametrize("name", [n for n in MODELS if n not in ("ensemble", "weighted")])
+HOLES = Y.copy()
+HOLES.iloc[[0, 1, 40, 41, 77, 139]] = np.nan
+
+
+@masking
+def test_masked_values_are_forecast_and_not_learnt(name):
+    model = fresh(name, missing="mask").fit(HOLES[:140])
+    whole = fresh(name).fit(Y[:140])
+    spread = whole.residuals().std()
+    assert np.abs(model.predict(3) - whole.predict(3)).max() < 2 * spread
+    kept = model.residuals()
+    assert kept[HOLES[:140].isna()].isna().all()
+    assert kept.notna().sum() > 40
+    assert fresh(name, missing="mask").fit(Y[:140]).predict(3).equals(whole.predict(3))
+
+
+@masking
+def test_masked_updates_equal_apply(name):
+    model = fresh(name, missing="mask").fit(HOLES[:70])
+    parts = model.apply(HOLES[:70]).update(HOLES[70:79]).update(HOLES[79:150])
+    applied = model.apply(HOLES[:150])
+    assert_allclose(parts.predict(5), applied.predict(5), rtol=1e-9)
+    assert_allclose(parts.residuals()[-60:], applied.residuals()[-60:], atol=1e-9)
+
+
+def test_masked_rows_teach_nothing_by_hand():
+    y = HOLES[:140].to_numpy()[2:]
+    model = MarkovForecaster(1, alpha=0.0, transforms=[], missing="mask").fit(y)
+    past = y[:-1].copy()
+    for t in np.flatnonzero(np.isnan(past)):  # its own predictions stand among the lags
+        past[t] = model.intercept_[0] + model.coef_[0, 0] * past[t - 1]
+    seen = ~np.isnan(y[1:])
+    slope, start = np.polyfit(past[seen], y[1:][seen], 1)
+    # the predictions are those of the model learnt before, which two rounds bring close
+    assert_allclose([model.coef_[0, 0], model.intercept_[0]], [slope, start], rtol=1e-3)
+
+
+@pytest.mark.parametrize("strategy", ["recursive", "multi_output"])
+def test_masked_refits_leave_the_same_rows_out(strategy):
+    settings = {"strategy": strategy, "horizon": 3, "transforms": [], "missing": "mask"}
+    net = NVARRegressor(1, degree=1, alpha=1e-3, increments=False)
+    y = Y.copy()
+    y.iloc[[118, 119, 125]] = 1e6  # to be seen if they were learnt
+    y.iloc[[118, 119, 125]] = np.nan
+    model = ReservoirForecaster(net, lags=2, **settings).fit(y[:120])
+    counts = [model.regressor_._fit_factor.n_samples]
+    model.update(y[120:], refit=True)
+    counts.append(model.regressor_._fit_factor.n_samples)
+    # rows with complete lags, less those of which a target is missing
+    width = 1 if strategy == "recursive" else 3
+    known = y.notna().to_numpy()
+    usable = [all(known[t - k] for k in range(width)) for t in range(1 + width, 160)]
+    assert counts == [sum(usable[: 120 - 1 - width]), sum(usable)]
+
+
+def test_masks_need_weights_where_rows_have_a_memory():
+    states = make_pipeline(ReservoirTransformer(10, random_state=0), Ridge())
+    model = ReservoirForecaster(states, missing="mask", random_state=0).fit(HOLES)
+    assert np.isfinite(model.predict(3)).all()
