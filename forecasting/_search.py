@@ -256,7 +256,8 @@ class ForecastSearchCV(MetaEstimatorMixin, BaseEstimator):
         return list(parallel(delayed(job.score)(params, n_windows) for params in candidates))
 
     def _propose(self, job, parts) -> list[dict]:
-        proposals, results = Proposals(parts, self.random_state), []
+        proposals = Proposals(parts, self.random_state)
+        results: list[dict] = []
         lot = effective_n_jobs(self.n_jobs)
         while len(results) < self.n_iter:
             asked = list(proposals.ask(min(lot, self.n_iter - len(results))))
@@ -421,7 +422,8 @@ class _Job:
         candidate = clone(self.forecaster).set_params(**clone(params, safe=False))
         plan = self.plan if n_windows is None else self.plan | {"n_windows": n_windows}
         try:
-            result = _run(candidate, *self.data, self.horizon, self.metric, plan)
+            y, X, static = self.data
+            result = _run(candidate, y, X, static, self.horizon, self.metric, plan)
         except Exception as error:  # whatever a candidate's settings lead to
             if self.error_score == "raise":
                 raise

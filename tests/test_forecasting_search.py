@@ -10,10 +10,19 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy import stats
 from sklearn.base import clone
 from sklearn.exceptions import FitFailedWarning, NotFittedError
+from sklearn.linear_model import Ridge
 from sklearn.model_selection import ParameterGrid
 
-from echocast.exceptions import InvalidParameterError
-from echocast.forecasting import ESNForecaster, ForecastSearchCV, NaiveForecaster, backtest, mae
+from echocast.exceptions import EchocastWarning, InvalidParameterError
+from echocast.forecasting import (
+    EnsembleForecaster,
+    ESNForecaster,
+    ForecastSearchCV,
+    NaiveForecaster,
+    ReservoirForecaster,
+    backtest,
+    mae,
+)
 from echocast.forecasting._search_space import halving_rounds
 
 N, H = 90, 6
@@ -323,3 +332,67 @@ def test_optuna_draws_from_each_kind_of_distribution():
     assert {p["f"] for p in drawn} == {"x", "y"}
     with pytest.raises(TypeError, match="method='optuna' alone"):
         search({"season_length": log}, method="random").fit(Y)
+
+
+# ---------------------------------------------------------------- panels, nesting
+
+PANEL = pd.concat({"b": Y, "a": 2 * Y[12:], "c": -Y}, names=["id", "time"])
+
+
+def test_panels_keep_the_last_common_times_apart():
+    found = search(cv=2).fit(PANEL)
+    assert found.best_params_ == BEST
+    assert set(found.holdout_result_.forecasts["time"]) == set(INDEX[-H:])
+    assert set(found.holdout_result_.forecasts["series"]) == {"a", "b", "c"}
+    assert max(found.cutoffs_) == INDEX[N - 2 * H - 1]
+    alone = NaiveForecaster(**BEST).fit(PANEL)
+    pd.testing.assert_series_equal(found.predict(), alone.predict(H))
+    poisoned = PANEL.copy()
+    poisoned[poisoned.index.get_level_values("time") >= INDEX[-H]] = 1e9
+    dirty = search(cv=2).fit(poisoned)
+    assert_array_equal(dirty.cv_results_["mean_test_score"], found.cv_results_["mean_test_score"])
+    ids = ("a", "b", "c")
+    singles = [search({k: [v] for k, v in BEST.items()}, cv=2).fit(PANEL[i]) for i in ids]
+    assert_allclose(found.best_score_, np.mean([single.best_score_ for single in singles]))
+
+
+def test_series_that_end_early_are_no_obstacle():
+    short = pd.concat({"b": Y, "a": 2 * Y[: -2 * H]}, names=["id", "time"])
+    with pytest.warns(EchocastWarning, match="skipped"):
+        found = search(cv=2).fit(short)
+    assert set(found.holdout_result_.forecasts["series"]) == {"b"}
+    assert set(found.predict().index.get_level_values(0)) == {"a", "b"}
+
+
+def test_settings_of_one_model_for_all_series_with_static_columns():
+    model = ESNForecaster(10, strategy="direct", horizon=H, pooling="global", random_state=0)
+    static = pd.DataFrame({"size": [1.0, 2.0, 3.0]}, index=["b", "a", "c"])
+    space = {"leak_rate": [0.4, 1.0]}
+    found = ForecastSearchCV(model, space, horizon=H, cv=1, metric="mae").fit(PANEL, static=static)
+    assert np.isfinite(found.cv_results_["mean_test_score"]).all()
+    assert np.isfinite(found.holdout_score_)
+
+
+def test_nested_parameters():
+    around = ReservoirForecaster(Ridge())
+    found = ForecastSearchCV(
+        around, {"regressor__alpha": [1e-3, 1e3]}, horizon=3, cv=2, metric="mae"
+    )
+    assert found.fit(Y).best_forecaster_.regressor.alpha == found.best_params_["regressor__alpha"]
+    both = EnsembleForecaster(
+        [("last", NaiveForecaster()), ("season", NaiveForecaster("seasonal"))]
+    )
+    space = {"season__season_length": [5, 12], "method": ["mean", "median"]}
+    found = ForecastSearchCV(both, space, horizon=H, cv=3, metric="mae").fit(Y)
+    assert found.best_params_["season__season_length"] == 12
+    within = ForecastSearchCV(
+        search(cv=2), {"forecaster__freq": [None], "cv": [1, 2]}, horizon=H, cv=1, metric="mae"
+    )
+    assert within.fit(Y).best_forecaster_.best_params_ == BEST
+
+
+def test_a_backtest_can_say_which_windows_the_search_used():
+    found = search(cv=3).fit(Y)
+    result = backtest(found.best_forecaster_, Y, horizon=H, n_windows=5, metrics="mae")
+    assert len(result.marked(found.cutoffs_).used_for_search) == 3
+    assert len(found.holdout_result_.marked(found.cutoffs_).used_for_search) == 0
