@@ -19,9 +19,15 @@ import numpy as np
 from PIL import Image
 from scipy.linalg import LinAlgError
 
-from echocast.datasets import load_sunspots, lorenz63
+from echocast.datasets import load_el_nino, load_sunspots, lorenz63
 from echocast.exceptions import EchocastWarning
-from echocast.forecasting import ESNForecaster, ReservoirDisplay, valid_prediction_time
+from echocast.forecasting import (
+    BacktestDisplay,
+    ESNForecaster,
+    ReservoirDisplay,
+    backtest,
+    valid_prediction_time,
+)
 from echocast.reservoir import ESNRegressor, ReservoirTransformer
 
 # Okabe and Ito's colours, which remain apart for colour-blind readers.
@@ -149,6 +155,16 @@ def sunspots():
     return figure
 
 
+def backtests():
+    """Forecasts of the sea surface temperature from past origins, and their errors by step."""
+    settings = {"horizon": 12, "n_windows": 8, "level": [80], "scaler": "first_window"}
+    result = backtest(ESNForecaster(random_state=0), load_el_nino(), **settings)
+    figure, axes = plt.subplots(1, 2, figsize=(6.8, 2.4), width_ratios=(2.2, 1))
+    BacktestDisplay.from_predictions(result, ax=axes)
+    axes[0].set_ylabel("degrees Celsius")
+    return figure
+
+
 def states():
     """What a reservoir does: echoes of a pulse, and two starts that become one state."""
     figure, axes = plt.subplot_mosaic([["fast", "apart"], ["slow", "apart"]], figsize=(6.8, 3.2))
@@ -206,6 +222,7 @@ FIGURES = {
     "lorenz": lorenz,
     "valid-time": valid_times,
     "sunspots": sunspots,
+    "backtest": backtests,
     "states": states,
 }
 
