@@ -121,6 +121,7 @@ class LongForecaster(BaseEstimator):
         table = read_long(frame, spec, read_freq(self.freq))
         self.models_ = self._fit_models(table)
         self._fit_spec, self._fit_kind = spec, kind
+        return self
 
     def _read_columns(self, frame, id_col, time_col, target_col, static, past):
         keys = [id_col, time_col, target_col]
@@ -215,8 +216,8 @@ class LongForecaster(BaseEstimator):
         Returns
         -------
         DataFrame
-            Of the library of `X_df` or `new_df`, and else of that which fit was given; series
-            in order, and the columns of the intervals from the lowest to the highest bound.
+            Of the library of `new_df`, or else of the frame that fit was given; series in
+            order, and the columns of the intervals from the lowest to the highest bound.
         """
         check_is_fitted(self, "models_")
         check_number("h", h, _OWNER, low=1, integer=True)
@@ -355,8 +356,8 @@ class LongForecaster(BaseEstimator):
         """
         for name, value in {"n_windows": n_windows, "h": h}.items():
             check_number(name, value, _OWNER, low=1, integer=True)
-        for name, value in {"step_size": step_size, "input_size": input_size}.items():
-            check_number(name, value, _OWNER, low=1, integer=True, also=(None,))
+        for name, size in {"step_size": step_size, "input_size": input_size}.items():
+            check_number(name, size, _OWNER, low=1, integer=True, also=(None,))
         if not isinstance(refit, bool | np.bool_):
             check_number("refit", refit, _OWNER, low=1, integer=True, also=(True, False))
         levels = sorted(read_levels(level, _OWNER))

@@ -17,8 +17,8 @@ class FrameKind:
     """The library and the column types of a caller's frame; holds no data."""
 
     types: dict  # of its columns in pandas
-    backend: str | None = None  # as narwhals names it; None is pandas
-    schema: dict | None = None  # of its columns in that library
+    backend: Any = None  # as narwhals names it; None is pandas
+    schema: Any = None  # of its columns in that library
 
     def restore(self, result: pd.DataFrame, keys: Sequence[tuple[str, str]]) -> Any:
         """A result as a frame of this kind; pairs (column, column whose type it has) are given."""
@@ -27,7 +27,7 @@ class FrameKind:
             return typed
         import narwhals as nw
 
-        frame = nw.from_dict({n: _as_array(typed[n]) for n in typed}, backend=self.backend)
+        frame = nw.from_dict({str(n): _as_array(typed[n]) for n in typed}, backend=self.backend)
         casts = []
         for name, like in keys:
             column, dtype = nw.col(name), self.schema[like]

@@ -1,6 +1,7 @@
 """LongForecaster inside utilsforecast and polars, cut as mlforecast cuts; losses as oracles."""
 
 import functools
+import pickle
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -149,6 +150,7 @@ def test_polars_frames_in_and_out(long, ids, times):
     assert_allclose(found["esn"].to_numpy(), pandas["esn"], rtol=1e-9)
     days = found["ds"].dt.strftime("%Y-%m-%d").to_list()
     assert days == list(pandas["ds"].dt.strftime("%Y-%m-%d"))
+    assert pickle.loads(pickle.dumps(nixtla)).predict(3, level=[90]).equals(found)
     cut = nixtla.cross_validation(df, 2, 3)
     assert cut.schema["cutoff"] == df.schema["ds"]
     assert_frame_equal(
@@ -173,6 +175,17 @@ def test_polars_frames_with_missing_values_and_known_columns(long):
     same = LongForecaster(nixtla.models, "MS").fit(frame[frame["ds"] <= "2019-06-01"])
     known = frame[frame["ds"] > "2019-06-01"].drop(columns="y")
     assert_allclose(found["ESNForecaster"].to_numpy(), same.predict(6, X_df=known)["ESNForecaster"])
+
+
+def test_polars_frames_move_on(long):
+    df = pl.DataFrame(long.to_dict("list"))
+    last = df.filter(pl.col("ds") > pl.datetime(2019, 6, 1))
+    nixtla = LongForecaster(models(), "MS").fit(df.filter(pl.col("ds") <= pl.datetime(2019, 6, 1)))
+    plain = LongForecaster(models(), "MS").fit(long[long["ds"] <= "2019-06-01"])
+    plain.update(long[long["ds"] > "2019-06-01"])
+    found = nixtla.update(last).predict(2, ids=["s2"])
+    assert found["ds"].to_list() == list(plain.predict(2, ids=["s2"])["ds"])
+    assert_allclose(found["esn"].to_numpy(), plain.predict(2, ids=["s2"])["esn"])
 
 
 # ---------------------------------------------------------------- losses agree
