@@ -12,7 +12,7 @@ import numpy as np
 
 from ._intervals import ConformalScores
 
-__all__ = ["AdaptiveScores"]
+__all__ = ["AdaptiveScores", "begin_scores"]
 
 _LEVELS = np.array([50.0, 80.0, 90.0, 95.0, 99.0])  # those followed; others lie in between
 _RATE = 0.02  # change of the share of misses asked for after each row
@@ -88,6 +88,11 @@ class AdaptiveScores:
             return np.zeros((n_steps, self.recent.shape[1]))
         side = 1 if probability > 0.5 else -1
         return side * self.half_width(n_steps, 100 * abs(2 * probability - 1))
+
+
+def begin_scores(scores: ConformalScores, interval: str) -> ConformalScores | AdaptiveScores:
+    """The scores of a fit in the form that the kind of interval needs."""
+    return AdaptiveScores.begin(scores) if interval == "adaptive" else scores
 
 
 def _reach(recent, shares):

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from echocast._checks import check_generator, check_number, check_option
+from echocast._checks import check_generator, check_number, check_option, refuse
 from echocast.exceptions import ConstantTargetWarning, ForecastDivergenceWarning
 
-from ._adaptive import AdaptiveScores
+from ._adaptive import begin_scores
 from ._base import BaseForecaster
 from ._direct import advance_direct, calibrate_direct, learn_direct, predict_direct
 from ._intervals import ConformalScores, conformal_origins, draw_innovations, path_quantiles
@@ -100,7 +100,8 @@ class ESNForecaster(BaseForecaster):
         fitted to the rows before it; central intervals are then symmetric (before a logarithm
         or power at the start of the transforms is undone). "adaptive" begins with the same and
         goes on learning in `update`: intervals that were missed too often become wider,
-        intervals that were hit too often narrower (adaptive conformal inference).
+        intervals that were hit too often narrower (adaptive conformal inference); for the
+        recursive strategy.
     n_boot : int, default=200
         Number of paths for "bootstrap".
     random_state : None, int, RandomState, Generator or SeedSequence, default=None
@@ -228,6 +229,9 @@ class ESNForecaster(BaseForecaster):
         check_number("input_scaling", self.input_scaling, owner)
         check_number("washout", self.washout, owner, low=0, integer=True, also=("auto",))
         check_option("interval", self.interval, owner, ("bootstrap", "conformal", "adaptive"))
+        if self.interval == "adaptive" and self._is_direct:
+            rule = "'bootstrap' or 'conformal' unless strategy='recursive'"
+            refuse("interval", owner, rule, self.interval)
         check_number("n_boot", self.n_boot, owner, low=2, integer=True)
         check_option("strategy", self.strategy, owner, ("recursive", "direct", "multi_output"))
         check_number("horizon", self.horizon, owner, low=1, integer=True, also=(None,))
@@ -369,7 +373,7 @@ class ESNForecaster(BaseForecaster):
         scores = ConformalScores.measure(
             forecasts, values[:, :n_columns], ends, chain.bends(n_columns)
         )
-        return AdaptiveScores.begin(scores) if self.interval == "adaptive" else scores
+        return begin_scores(scores, self.interval)
 
     def _advance(self, values, exog, refit):
         if self._is_direct:

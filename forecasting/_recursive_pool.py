@@ -11,6 +11,7 @@ from scipy.linalg import solve_triangular
 
 from echocast.reservoir import ESNRegressor, continue_fit, without_rows
 
+from ._adaptive import begin_scores
 from ._automatic import choose_lags, choose_transforms, safest_alpha
 from ._exog_features import ExogFeatures
 from ._intervals import ConformalScores, conformal_origins
@@ -166,8 +167,9 @@ def learn_members(forecaster: Any, members: Sequence[Any], values: list, exog: l
     networks = learn_recursive_pool(whole, outside, season, **options)
     errors = pool_errors(networks, whole, outside)
     scores = [None] * len(members)
-    if forecaster.interval == "conformal":
-        scores = _calibrate(whole, outside, season, options, values[0].shape[1])
+    if forecaster.interval != "bootstrap":
+        measured = _calibrate(whole, outside, season, options, members[0]._fit_form.n_columns)
+        scores = [begin_scores(one, forecaster.interval) for one in measured]
     for member, net, Y, X, lead, (scaled, in_units), score in zip(
         members, networks, whole, outside, leads, errors, scores
     ):
@@ -190,7 +192,8 @@ def _calibrate(values, exog, season, options, n_columns):
     for net, Y, X, (n_train, ends) in zip(networks, values, exog, cuts):
         n_ahead = ConformalScores.steps_for(len(Y) - n_train)
         forecasts = net.paths_from(Y, X, ends, n_ahead)[:, :n_columns]
-        scores.append(ConformalScores.measure(forecasts, Y[:, :n_columns], ends))
+        bends = net.chain.bends(n_columns)
+        scores.append(ConformalScores.measure(forecasts, Y[:, :n_columns], ends, bends))
     return scores
 
 

@@ -1,9 +1,11 @@
 """Coverage: shares of independent new values inside the intervals, within binomial bounds."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
+from echocast.exceptions import InvalidParameterError
 from echocast.forecasting import ESNForecaster
 from echocast.forecasting._adaptive import AdaptiveScores
 from echocast.forecasting._intervals import ConformalScores
@@ -196,3 +198,30 @@ def test_long_run_coverage_of_a_drifting_stream():
         covered[interval] = inside.mean(axis=0)
     assert (covered["conformal"] < [0.55, 0.75]).all()
     assert_allclose(covered["adaptive"], [0.80, 0.95], atol=0.04)
+
+
+@pytest.mark.parametrize("pooling", ["local", "global"])
+def test_series_of_a_panel_adapt_each_by_itself(pooling):
+    rng = np.random.RandomState(0)
+    months = pd.date_range("2010-01-01", periods=170, freq="MS")
+    calm = np.exp(2 + 0.1 * rng.randn(170))
+    wild = calm * np.exp(np.r_[np.zeros(140), 0.5 * rng.randn(30)])
+    y = pd.concat({k: pd.Series(v, months) for k, v in (("calm", calm), ("wild", wild))})
+    model = ESNForecaster(
+        10,
+        interval="adaptive",
+        pooling=pooling,
+        transforms=["log", "standardize"],
+        random_state=0,
+    ).fit(y.groupby(level=0).head(140))
+    before = model.predict(1, level=80)
+    after = model.update(y.groupby(level=0).tail(30)).predict(1, level=80)
+    grown = np.log(after["hi-80"] / after["lo-80"]).to_numpy()
+    grown = grown / np.log(before["hi-80"] / before["lo-80"]).to_numpy()
+    assert grown[1] > 1.5
+    assert 0.7 < grown[0] < 1.3
+
+
+def test_direct_forecasts_do_not_adapt():
+    with pytest.raises(InvalidParameterError, match="unless strategy='recursive'"):
+        ESNForecaster(interval="adaptive", strategy="direct").fit(np.arange(90.0))
