@@ -15,6 +15,7 @@ import numpy as np
 from ._automatic import choose_lags, seasonal_strength
 from ._intervals import ConformalScores, conformal_origins
 from ._pooled import Memory, PooledNetwork
+from ._pooled_groups import GroupedNetwork, GroupMemory, choose_n_groups
 from ._transforms import Chain, Deseasonalize, Transform
 from ._transforms_power import Log
 from ._transforms_registry import resolve_transforms
@@ -30,6 +31,7 @@ __all__ = [
 _WEAK, _STRONG = 0.3, 0.64  # seasonal strengths
 _MANY_SEASONS = 10  # from which a strong season is left to the reference
 _LEAST_SHARE = 0.02  # of the mean, that the least value of a column in logarithms exceeds
+_DAYS = (24, 48, 96)  # steps of a day that make a week of 7 a season too
 _MOST_STEPS = 100
 _MOST_ERRORS = 1000
 _FEWEST_ROWS = 4
@@ -43,10 +45,10 @@ class DirectSeries:
 
     Parameters
     ----------
-    network : PooledNetwork
+    network : PooledNetwork or GroupedNetwork
     chain : Chain
         Its own fitted transforms.
-    memory : Memory
+    memory : Memory or GroupMemory
     tails : list of ndarray
         What inverting the transforms needs.
     position : int
@@ -60,9 +62,9 @@ class DirectSeries:
         Position of the row at which the transforms begin to count.
     """
 
-    network: PooledNetwork
+    network: PooledNetwork | GroupedNetwork
     chain: Chain
-    memory: Memory
+    memory: Memory | GroupMemory
     tails: list
     position: int
     static: np.ndarray
@@ -83,7 +85,7 @@ class DirectSeries:
         residuals = _residuals(fresh, Y, X, at, None)
         return replace(fresh, residuals=residuals, origin=self.origin)
 
-    def sharing(self, network: PooledNetwork) -> DirectSeries:
+    def sharing(self, network: PooledNetwork | GroupedNetwork) -> DirectSeries:
         """The same series with a network that has learnt further rows."""
         return replace(self, network=network)
 
@@ -115,7 +117,7 @@ def predict_direct(
 
 def advance_direct(
     series: Sequence[DirectSeries], values: list, exog: list, refit: bool
-) -> tuple[PooledNetwork, list[DirectSeries]]:
+) -> tuple[PooledNetwork | GroupedNetwork, list[DirectSeries]]:
     """Series of one network after rows that follow, and the network, which `refit` teaches."""
     network = series[0].network
     news, tails, errors = [], [], []
@@ -256,9 +258,9 @@ def _network(forecaster, values, season, reference, seed):
         "connectivity", "input_connectivity", "input_weights", "activation", "dtype",
     )  # fmt: skip
     automatic = isinstance(forecaster.alpha, str)
-    return PooledNetwork(
+    options = dict(
         horizon=int(horizon),
-        periods=(season,) if median >= 3 * season else (),
+        periods=_periods(values, season, median),
         reference=reference,
         n_units=n_units,
         reservoir={name: getattr(forecaster, name) for name in names},
@@ -267,6 +269,20 @@ def _network(forecaster, values, season, reference, seed):
         seed=seed,
         **({} if automatic else {"alphas": forecaster.alpha}),
     )
+    n_groups = choose_n_groups(total, len(values))
+    return PooledNetwork(**options) if n_groups == 1 else GroupedNetwork(n_groups, **options)
+
+
+def _periods(values, season, median):
+    """The season and, for a part of a day, the week: the one first that repeats more closely."""
+    periods = [season] if season > 1 and median >= 3 * season else []
+    if season in _DAYS and median >= 3 * 7 * season:
+        periods.append(7 * season)
+    changes = [
+        np.nanmedian([np.nanmean(np.abs(Z[m:] - Z[:-m])) for Z in values if len(Z) > m])
+        for m in periods
+    ]
+    return tuple(periods[i] for i in np.argsort(changes))
 
 
 def calibrate_direct(
@@ -290,7 +306,7 @@ def calibrate_direct(
         chain, Z = one.chain, _transformed(one.chain, Y, 0)
         first = chain.n_lost + _leading(Z)
         forecasts = one.network.from_origins(
-            Z[_leading(Z) :], X[first:], one.static, ends - 1 - first, size=one.memory.size
+            Z[_leading(Z) :], X[first:], one.static, ends - 1 - first, like=one.memory
         )
         paths = np.moveaxis(forecasts, 0, 2)
         undone = chain.invert(paths, chain.tails_at(_filled(Y), ends), ends)
@@ -344,7 +360,7 @@ def _one_step(one, Y, X, first, place):
         np.arange(n - 1),
         n_steps=1,
         left_out=place,
-        size=one.memory.size,
+        like=one.memory,
     )
     return one.chain.one_step(scaled[:, 0], _filled(Y), first)
 

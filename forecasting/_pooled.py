@@ -450,7 +450,7 @@ class PooledNetwork:
         *,
         n_steps: int | None = None,
         left_out: int | None = None,
-        size: np.ndarray | None = None,
+        like: Memory | None = None,
     ) -> np.ndarray:
         """Forecasts of the trained steps after rows of one series, (n_origins, n_steps, D).
 
@@ -468,13 +468,13 @@ class PooledNetwork:
         left_out : int, optional
             Place in `fit` of the series, if its first steps are to be forecast by readouts that
             had not seen the row; they have one step.
-        size : ndarray of shape (n_columns,), optional
-            `Memory.size` of the series as it was known; by default that of these rows.
+        like : Memory, optional
+            Of the series as it was known, whose `size` counts; by default that of these rows.
         """
         n_steps = 1 if left_out is not None or not self.horizon_ else n_steps or self.horizon_
         layout = self.drive_.shortened(n_steps).layout
         start, Y, X = self.drive_.start(Y, X, static)
-        start = start if size is None else replace(start, size=size)
+        start = start if like is None else replace(start, size=like.size)
         folds = None if left_out is None else self._fold_of(left_out, origins)
         stretch = self.drive_.stretch(start, Y, X, origins, layout)
         return self._guess([stretch], layout, folds)[0]

@@ -65,7 +65,7 @@ class GroupedNetwork:
     ----------
     n_groups : int
         At most so many; groups of fewer than ten series are dissolved.
-    lags : tuple of int, optional
+    shape_lags : tuple of int, optional
         Changes over these steps tell the groups apart: by default 1 and the periods, or 1, 2 and
         4 without any.
     seed : int, default=0
@@ -81,6 +81,8 @@ class GroupedNetwork:
     def __init__(self, n_groups: int, *, shape_lags: tuple | None = None, **options: Any):
         self.n_groups = n_groups
         self.options = options
+        blank = PooledNetwork(**options)
+        self.lags, self.n_units, self.reference = blank.lags, blank.n_units, blank.reference
         periods = tuple(m for m in options.get("periods", ()) if m > 1)
         self.shape_lags = shape_lags or (1, *(periods or (2, 4)))
 
@@ -96,10 +98,12 @@ class GroupedNetwork:
         values, exog, static = as_lists(values, exog, static)
         order = canonical(values, exog, static)
         labels = np.empty(len(values), dtype=int)
+        self._places = {}
         labels[order] = self._split(self._standardised([values[i] for i in order], fit=True))
         self.networks_ = []
         for group in range(len(self.centres_)):
             mine = np.flatnonzero(labels == group)
+            self._places.update({int(i): k for k, i in enumerate(mine)})
             network = PooledNetwork(**self.options)
             rows = [values[i] for i in mine], [exog[i] for i in mine], static[mine]
             self.networks_.append(network.fit(*rows, n_past=n_past))
@@ -197,6 +201,29 @@ class GroupedNetwork:
     ) -> np.ndarray:
         """Simulated paths (n_steps, n_columns, n_paths)."""
         return self.networks_[memory.group].paths(memory.memory, n_steps, n_paths, rng, exog)
+
+    # -------------------------------------------------------------- diagnostics
+
+    def from_origins(
+        self,
+        Y: np.ndarray,
+        X: np.ndarray,
+        static: np.ndarray,
+        origins: np.ndarray,
+        *,
+        like: GroupMemory,
+        n_steps: int | None = None,
+        left_out: int | None = None,
+    ) -> np.ndarray:
+        """Forecasts after rows of one series, with the network of the memory `like`."""
+        place = None if left_out is None else self._places[left_out]
+        network = self.networks_[like.group]
+        options = {"n_steps": n_steps, "left_out": place, "like": like.memory}
+        return network.from_origins(Y, X, static, origins, **options)
+
+    def one_step_after(self, memory: GroupMemory, Y: np.ndarray, X: np.ndarray) -> np.ndarray:
+        """Predictions (n, D) of rows that follow, each from the rows before it."""
+        return self.networks_[memory.group].one_step_after(memory.memory, Y, X)
 
 
 def _by_group(groups):

@@ -10,6 +10,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 import oracles_pooled as oracles
 from echocast.forecasting._pooled import PooledNetwork
+from echocast.forecasting._pooled_groups import GroupedNetwork, GroupMemory, choose_n_groups
 
 
 def walks(seed, lengths):
@@ -154,18 +155,18 @@ def test_what_follows_an_origin_has_no_part_in_its_forecast():
     values = walks(5, [60])
     exog = columns(values)
     net = network(periods=(4,), reference="seasonal").fit(values, exog, n_past=1)
-    size = np.ones(1)
+    [like] = net.memories(values, exog)
     origins = np.array([10, 30, 44])
-    whole = net.from_origins(values[0][:, None], exog[0], np.zeros(0), origins, size=size)
+    whole = net.from_origins(values[0][:, None], exog[0], np.zeros(0), origins, like=like)
     poisoned = values[0].copy()
     poisoned[45:] = 1e6
     past = exog[0].copy()
     past[45:, 1] = 1e6  # known columns may be known
-    again = net.from_origins(poisoned[:, None], past, np.zeros(0), origins, size=size)
+    again = net.from_origins(poisoned[:, None], past, np.zeros(0), origins, like=like)
     assert_array_equal(again, whole)
     for t, expected in zip(origins, whole):
         [memory] = net.memories([values[0][: t + 1]], [exog[0][: t + 1]])
-        got = net.forecast([replace(memory, size=size)], 5, [exog[0][t + 1 : t + 6, :1]])
+        got = net.forecast([replace(memory, size=like.size)], 5, [exog[0][t + 1 : t + 6, :1]])
         assert_allclose(got[0], expected, rtol=1e-12)
 
 
@@ -334,3 +335,47 @@ def test_quantiles_of_paths_cover_as_they_say(pooled):
         share = np.mean(inside)
         error = np.sqrt(level / 100 * (1 - level / 100) / len(inside))
         assert abs(share - level / 100) < 5 * error, (level, share)
+
+
+def kinds(n_series=40, n=160):
+    """Series of two kinds: walks, and noise around a mean."""
+    rng = np.random.RandomState(0)
+    steps = rng.randn(n_series, n)
+    return [s.cumsum() for s in steps[: n_series // 2]] + [5 + s for s in steps[n_series // 2 :]]
+
+
+def test_groups_hold_series_that_change_alike():
+    values = kinds()
+    net = GroupedNetwork(2, horizon=4, n_units=10).fit(values)
+    assert len(net.networks_) == 2
+    assert len(set(net.labels_[:20])) == len(set(net.labels_[20:])) == 1
+    memories = net.memories(values)
+    got = net.forecast(memories, 6)
+    alone = PooledNetwork(horizon=4, n_units=10).fit(values[:20])
+    expected = alone.forecast(alone.memories(values[:20]), 6)
+    assert_allclose(got[:20], expected, rtol=1e-12)
+    paths = net.paths(memories[0], 6, 5, np.random.RandomState(0))
+    assert_array_equal(paths, alone.paths(memories[0].memory, 6, 5, np.random.RandomState(0)))
+
+
+def test_groups_do_not_depend_on_the_order_and_take_in_rows():
+    values = kinds()
+    early = [y[:150] for y in values]
+    net = GroupedNetwork(2, horizon=4, n_units=10).fit(early)
+    order = np.random.RandomState(1).permutation(len(values))
+    other = GroupedNetwork(2, horizon=4, n_units=10).fit([early[i] for i in order])
+    points = net.forecast(net.memories(early), 5)
+    shuffled = other.forecast(other.memories([early[i] for i in order]), 5)
+    assert_allclose(shuffled, points[order], rtol=1e-9)
+    same, moved = net.update(net.memories(early), [y[150:] for y in values])
+    whole = [GroupMemory(m.group, w.memory) for m, w in zip(moved, net.memories(values))]
+    assert_allclose(same.forecast(moved, 5), net.forecast(whole, 5), rtol=1e-9)
+    taught, _ = net.update(net.memories(early), [y[150:] for y in values], refit=True)
+    assert not np.allclose(taught.forecast(moved, 5), net.forecast(moved, 5))
+
+
+def test_few_rows_make_no_groups_and_small_groups_are_dissolved():
+    assert choose_n_groups(11_000, 500) == choose_n_groups(10**6, 30) == 1
+    assert choose_n_groups(10**6, 500) == 6
+    net = GroupedNetwork(2, horizon=4, n_units=10).fit(kinds()[:24])
+    assert len(net.networks_) == 1
