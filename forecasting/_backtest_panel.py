@@ -44,6 +44,11 @@ class PanelPlan:
     skipped: list[tuple[int, Any, str]]
     n_windows: int
 
+    def at(self, number: int) -> dict[int, Window]:
+        """The window of each series that has one of this number."""
+        found = ((i, plan[number]) for i, plan in enumerate(self.windows))
+        return {i: window for i, window in found if window is not None}
+
     def scored(self, series: int) -> list[Window]:
         """Windows of a series that have rows to score."""
         return [w for w in self.windows[series] if w is not None and w.first < w.last]
@@ -175,7 +180,7 @@ class PanelRun:
         model, course = None, None
         for k, (number, learn) in enumerate(zip(numbers, learns)):
             began = time.perf_counter()
-            spans = {i: plan[number] for i, plan in enumerate(self.plan.windows) if plan[number]}
+            spans = self.plan.at(number)
             if model is None:
                 model, left_out = self._fit(spans)
             else:

@@ -116,15 +116,12 @@ class BacktestResult:
             frame = frame.merge(self.scales, on=[key for key in _KEYS if key in self.scales])
         metrics = [resolve_metric(metric, "backtest") for metric in self.settings["metrics"]]
         levels = self.settings["level"]
-        rows = {
-            key: _measure_group(group, metrics, levels)
-            for key, group in frame.groupby(keys if len(keys) > 1 else keys[0], sort=True)
-        }
-        if len(keys) > 1:
-            index = pd.MultiIndex.from_tuples(list(rows), names=keys)
-        else:
-            index = pd.Index(list(rows), name=keys[0], tupleize_cols=False)
-        return pd.DataFrame(list(rows.values()), index=index)
+        labels, rows = [], []
+        for key, group in frame.groupby(keys, sort=True):
+            labels.append(key)
+            rows.append(_measure_group(group, metrics, levels))
+        index = pd.MultiIndex.from_tuples(labels, names=keys)
+        return pd.DataFrame(rows, index=index if len(keys) > 1 else index.get_level_values(0))
 
     def marked(self, cutoffs: Any) -> BacktestResult:
         """A copy that says which windows a search has chosen settings on.

@@ -1,6 +1,7 @@
 """Rolling origins: where windows lie, what they know, and what is reported."""
 
 import io
+import pickle
 import sys
 
 import numpy as np
@@ -240,6 +241,65 @@ class Mean(BaseEstimator):
 def test_what_is_no_forecaster_is_refused(other, got):
     with pytest.raises(TypeError, match=f"a forecaster such as ESNForecaster; got {got}\\."):
         backtest(other, Y, horizon=5)
+
+
+def test_scores_by_other_groups_pool_their_forecasts():
+    wide = pd.DataFrame({"a": Y, "b": Y[::-1].to_numpy() + 3})
+    result = backtest(
+        NaiveForecaster("drift"), wide, horizon=4, n_windows=3, level=80,
+        metrics=["mase", "rmsse", "mae", "smape"],
+    )  # fmt: skip
+    frame = result.forecasts.assign(error=lambda f: f["y"] - f["forecast"])
+    scales = {
+        (cutoff, name): wide.loc[:cutoff, name].diff(7).dropna()
+        for cutoff, name in zip(frame["cutoff"], frame["variable"])
+    }
+    keys = list(zip(frame["cutoff"], frame["variable"]))
+    frame["scaled"] = frame["error"] / [scales[key].abs().mean() for key in keys]
+    frame["square"] = frame["error"] ** 2 / [(scales[key] ** 2).mean() for key in keys]
+    for by in ("step", "variable", "cutoff", ["variable", "step"], "time"):
+        found, groups = result.scores_by(by), frame.groupby(by)
+        assert found.index.names == ([by] if isinstance(by, str) else by)
+        assert_allclose(found["n"], groups.size())
+        assert_allclose(found["mae"], groups["error"].agg(lambda e: e.abs().mean()))
+        assert_allclose(found["mase"], groups["scaled"].agg(lambda e: e.abs().mean()))
+        assert_allclose(found["rmsse"], np.sqrt(groups["square"].mean()))
+        inside = (frame["lo-80"] <= frame["y"]) & (frame["y"] <= frame["hi-80"])
+        assert_allclose(
+            found["coverage-80"], inside.groupby([frame[k] for k in np.atleast_1d(by)]).mean()
+        )
+    one = result.scores_by(["cutoff", "variable"])
+    again = result.scores.set_index(["cutoff", "variable"])
+    names = ["mase", "rmsse", "mae", "smape"]
+    pd.testing.assert_frame_equal(one[names].sort_index(), again[names].sort_index())
+    for by in ("week", [], ["step", "series"]):
+        with pytest.raises(ValueError, match="'by' parameter of scores_by"):
+            result.scores_by(by)
+
+
+def test_windows_that_a_search_has_used_are_marked():
+    result = backtest(NaiveForecaster(), Y, horizon=5, n_windows=3, metrics="mae")
+    assert len(result.used_for_search) == 0
+    marked = result.marked([DAYS[84], DAYS[89], DAYS[10]])
+    assert list(marked.used_for_search) == [DAYS[84], DAYS[89]]
+    assert "3 windows of 5 steps, 2 used for a search;" in repr(marked)
+    assert "search" not in repr(result)
+    assert pickle.loads(pickle.dumps(marked)).used_for_search.equals(marked.used_for_search)
+
+
+def test_exogenous_rows_are_matched_by_label():
+    longer = pd.DataFrame(
+        {"x": np.arange(-20.0, 120.0)}, index=pd.date_range(DAYS[0] - 20 * DAYS.freq, periods=140)
+    )
+    model = ESNForecaster(10, lags=2, random_state=0)
+    settings = {"horizon": 5, "n_windows": 2, "X_future": "persist"}
+    same = backtest(model, Y, X, **settings)
+    for other in (longer, X.iloc[::-1]):
+        pd.testing.assert_frame_equal(
+            backtest(model, Y, other, **settings).forecasts, same.forecasts
+        )
+    with pytest.raises(ValueError, match="there is none for 2024-01-01"):
+        backtest(model, Y, X.iloc[1:], **settings)
 
 
 def test_repr_is_one_short_line_of_mean_scores():
