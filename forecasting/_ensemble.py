@@ -14,7 +14,12 @@ from echocast._checks import check_generator, check_number, check_option, refuse
 
 from ._base import BaseForecaster
 from ._ensemble_weights import RULES, combine, errors_of_past, given_weights, shares, weigh
-from ._intervals import ConformalScores, conformal_origins, path_quantiles
+from ._intervals import (
+    ConformalScores,
+    conformal_bands,
+    conformal_origins,
+    path_quantiles,
+)
 from ._levels import level_bounds
 
 __all__ = ["EnsembleForecaster"]
@@ -464,7 +469,7 @@ class EnsembleForecaster(BaseForecaster):
 
     def _bands(self, points, exog, levels, probabilities):
         if self._fit_conformal is not None:
-            return self._fit_conformal.bands(points, levels, probabilities)
+            return conformal_bands(self._fit_conformal, points, levels, probabilities)
         wanted = [p for level in levels for p in level_bounds(level)] + list(probabilities)
         paths = self._paths(len(points), exog, self.n_boot, check_generator(self._fit_seed))
         names = [f"{side}-{level:g}" for level in levels for side in ("lo", "hi")]

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from ._transforms import Chain
 
-__all__ = ["ConformalScores", "conformal_origins", "draw_innovations", "path_quantiles"]
+__all__ = [
+    "ConformalScores",
+    "conformal_bands",
+    "conformal_origins",
+    "draw_innovations",
+    "path_quantiles",
+]
 
 _MOST_ORIGINS = 200
 _MOST_STEPS = 200
@@ -129,17 +136,6 @@ class ConformalScores:
         """How many steps ahead are worth forecasting from the origins."""
         return min(n_calibration, _MOST_STEPS)
 
-    def bands(self, points: np.ndarray, levels: list, probabilities: list) -> dict[str, np.ndarray]:
-        """Fields "lo-80", "hi-80", ..., "q-0.1", ... around the points, each (n_steps, D)."""
-        fields = {}
-        for level in levels:
-            half = self.half_width(len(points), level)
-            fields[f"lo-{level:g}"] = self.around(points, -half)
-            fields[f"hi-{level:g}"] = self.around(points, half)
-        for p in probabilities:
-            fields[f"q-{p:g}"] = self.around(points, self.quantile(len(points), p))
-        return fields
-
     def half_width(self, n_steps: int, level: float) -> np.ndarray:
         """Half the width of the interval at each step, (n_steps, D)."""
         return self._ranked(np.abs(self.errors), n_steps, level / 100, f"level={level:g}")
@@ -164,3 +160,17 @@ class ConformalScores:
             )
         ordered = np.sort(scores[:, :n_steps], axis=0)  # NaN come last
         return np.take_along_axis(ordered, ranks[None, :n_steps] - 1, axis=0)[0]
+
+
+def conformal_bands(
+    scores: Any, points: np.ndarray, levels: list, probabilities: list
+) -> dict[str, np.ndarray]:
+    """Fields "lo-80", "hi-80", ..., "q-0.1", ... around the points, each (n_steps, D)."""
+    fields = {}
+    for level in levels:
+        half = scores.half_width(len(points), level)
+        fields[f"lo-{level:g}"] = scores.around(points, -half)
+        fields[f"hi-{level:g}"] = scores.around(points, half)
+    for p in probabilities:
+        fields[f"q-{p:g}"] = scores.around(points, scores.quantile(len(points), p))
+    return fields

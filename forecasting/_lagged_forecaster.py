@@ -12,8 +12,15 @@ import numpy as np
 from echocast._checks import check_generator, check_number, check_option
 from echocast.exceptions import ConstantTargetWarning, ForecastDivergenceWarning
 
+from ._adaptive import begin_scores
 from ._base import BaseForecaster
-from ._intervals import ConformalScores, conformal_origins, draw_innovations, path_quantiles
+from ._intervals import (
+    ConformalScores,
+    conformal_bands,
+    conformal_origins,
+    draw_innovations,
+    path_quantiles,
+)
 from ._lagged import LaggedModel, steps_of
 from ._levels import level_bounds
 from ._mask import advance_masked, complete, leading_rows, learn_masked
@@ -40,7 +47,7 @@ class LaggedForecaster(BaseForecaster):
         """
 
     def _check_params(self):
-        check_option("interval", self.interval, self._owner, ("bootstrap", "conformal"))
+        check_option("interval", self.interval, self._owner, ("bootstrap", "conformal", "adaptive"))
         check_number("n_boot", self.n_boot, self._owner, low=2, integer=True)
 
     def _lagged(self, values, exog, **settings) -> LaggedModel:
@@ -78,7 +85,7 @@ class LaggedForecaster(BaseForecaster):
         values, exog = values[lead:], exog[lead:]
         model, whole = self._learnt(values, exog, seed)
         self._fit_scores = None
-        if self.interval == "conformal":
+        if self.interval != "bootstrap":
             self._fit_scores = self._calibrate(values, exog, seed, model.chain)
         seen = ~np.isnan(values).any(axis=1)
         self._fit_memory = model.start(whole, exog, 0).observing(seen)
@@ -120,7 +127,8 @@ class LaggedForecaster(BaseForecaster):
         whole = complete(model, values, exog, 0, self.season_length_)
         forecasts = model.paths_from(whole, exog, ends, n_ahead)[:, :n_columns]
         truth, bends = values[:, :n_columns], chain.bends(n_columns)
-        return ConformalScores.measure(forecasts, truth, ends, bends)
+        scores = ConformalScores.measure(forecasts, truth, ends, bends)
+        return begin_scores(scores, self.interval)
 
     def _advance(self, values, exog, refit):
         model, memory = self._fit_model, self._fit_memory
@@ -140,6 +148,9 @@ class LaggedForecaster(BaseForecaster):
             self._fit_errors = errors[-_MOST_ERRORS:].copy()
         residuals = model.errors_after(memory, whole, predicted)
         residuals = np.where(np.isnan(values), np.nan, residuals)[:, : self._n_columns]
+        if self.interval == "adaptive":
+            truth = values[:, : self._n_columns]
+            self._fit_scores = self._fit_scores.after(truth, truth - residuals)
         residuals = np.concatenate([self._fit_residuals, residuals])
         self._fit_residuals = residuals[-_MOST_ERRORS:].copy()
 
@@ -196,8 +207,8 @@ class LaggedForecaster(BaseForecaster):
         return np.moveaxis(drawn[:, :n_steps], 0, 2)
 
     def _bands(self, points, exog, levels, probabilities):
-        if self.interval == "conformal":
-            return self._fit_scores.bands(points, levels, probabilities)
+        if self.interval != "bootstrap":
+            return conformal_bands(self._fit_scores, points, levels, probabilities)
         wanted = [p for level in levels for p in level_bounds(level)] + list(probabilities)
         paths = self._paths(len(points), exog, self.n_boot, check_generator(self._fit_seed))
         names = [f"{side}-{level:g}" for level in levels for side in ("lo", "hi")]

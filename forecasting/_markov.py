@@ -55,7 +55,7 @@ class MarkovForecaster(LaggedForecaster):
     missing : {"raise", "ffill", "interpolate", "mask"}, default="raise"
         What to do with NaN in y. "mask" puts the model's own prediction in the place of a missing
         value and learns nothing from rows that should predict one.
-    interval : {"bootstrap", "conformal"}, default="bootstrap"
+    interval : {"bootstrap", "conformal", "adaptive"}, default="bootstrap"
         As in `ESNForecaster`.
     n_boot : int, default=200
         Number of paths for "bootstrap".

@@ -69,11 +69,11 @@ class ReservoirForecaster(LaggedForecaster):
     missing : {"raise", "ffill", "interpolate", "mask"}, default="raise"
         What to do with NaN in y. "mask" puts the model's own prediction in the place of a missing
         value and learns nothing from rows that should predict one.
-    interval : {"bootstrap", "conformal"}, default="bootstrap"
+    interval : {"bootstrap", "conformal", "adaptive"}, default="bootstrap"
         "bootstrap" draws errors that the weights did not learn from: leave-one-out errors of
         ridge readouts, and for other regressors those of the second half of the rows by three
         fits to the rows before. Errors of the direct strategies are drawn for all steps
-        together. "conformal" as in `ESNForecaster`.
+        together. "conformal" and "adaptive" as in `ESNForecaster`.
     n_boot : int, default=200
         Number of paths for "bootstrap".
     pooling : {"local"}, default="local"

@@ -368,3 +368,16 @@ def test_masks_need_weights_where_rows_have_a_memory():
     states = make_pipeline(ReservoirTransformer(10, random_state=0), Ridge())
     model = ReservoirForecaster(states, missing="mask", random_state=0).fit(HOLES)
     assert np.isfinite(model.predict(3)).all()
+
+
+@masking
+def test_adaptive_intervals_widen_where_they_are_missed(name):
+    model = fresh(name, interval="adaptive").fit(Y[:120])
+    same = fresh(name, interval="conformal").fit(Y[:120])
+    pd.testing.assert_frame_equal(model.predict(3, level=80), same.predict(3, level=80))
+    loud = Y[120:].copy()
+    loud.iloc[10:] += 15 * np.random.RandomState(5).randn(30)
+    frame, before = model.update(loud).predict(1, level=80), same.predict(1, level=80)
+    assert (frame["hi-80"] - frame["lo-80"]).iloc[0] > 1.2 * (
+        before["hi-80"] - before["lo-80"]
+    ).iloc[0]
