@@ -65,8 +65,8 @@ class _Positive(_Elementwise):
         bad = mask & (low + shift <= 0)
         if bad.any():
             raise ValueError(
-                f"{owner} needs values above {-shift[bad][0]:g} with offset={self.offset!r}; `y` "
-                f"holds {low[bad][0]:g}. {way_out}"
+                f"{owner} needs values above {0 - shift[bad][0]:g} with "
+                f"offset={self.offset!r}; `y` holds {low[bad][0]:g}. {way_out}"
             )
         return np.where(mask, shift, 0.0)
 

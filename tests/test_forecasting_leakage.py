@@ -7,6 +7,7 @@ from sklearn.linear_model import Ridge
 from sklearn.pipeline import make_pipeline
 
 from echocast.forecasting import (
+    BoxCox,
     Deseasonalize,
     Difference,
     EnsembleForecaster,
@@ -40,6 +41,15 @@ FORECASTERS = {
         random_state=0,
     ),
     "esn, filled": ESNForecaster(15, missing="interpolate", random_state=0),
+    "esn, masked": ESNForecaster(15, missing="mask", random_state=0),
+    "esn, adaptive": ESNForecaster(15, interval="adaptive", random_state=0),
+    "esn, bent": ESNForecaster(
+        15,
+        transforms=[BoxCox(offset=1e3), "yeo_johnson", "detrend", "standardize"],
+        calendar="auto",
+        fourier={12: 2},
+        random_state=0,
+    ),
     **{s: NaiveForecaster(s) for s in ("last", "seasonal", "drift", "mean")},
     "markov": MarkovForecaster(random_state=0),
     "nvar": NVARForecaster(random_state=0),
