@@ -381,8 +381,10 @@ class LaggedModel:
         """A copy whose models have also learnt from rows that follow `memory`."""
         other = copy.copy(self)
         other.models = [
-            model.learn(*table, state, weight)
-            for model, table, state, weight in zip(self.models, tables, memory.state, weights)
+            model.learn(rows, targets, state, weight)
+            for model, (rows, targets), state, weight in zip(
+                self.models, tables, memory.state, weights
+            )
         ]
         return other
 
