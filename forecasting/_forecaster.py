@@ -68,10 +68,25 @@ class ESNForecaster(BaseForecaster):
         Steps back that the readout sees: an int p means 1 to p; 1 is always among them. None
         takes two seasons, or 12 without a season, at most 100 and at most a sixth of the rows
         divided by the number of variables.
+    strategy : {"recursive", "direct", "multi_output"}, default="recursive"
+        "recursive" feeds each prediction back. The others have a readout of their own for each
+        step ahead, from one pass of a reservoir whose inputs have no unit, and forecast what
+        comes relative to the last value (or to the value one season back, where a strong season
+        repeats more than ten times): "direct" with a penalty for each step, "multi_output" with
+        one for all, chosen out of fold. `alpha` is then relative to the number of rows, and
+        `noise`, `solver`, `fit_intercept` and `washout` have no part.
+    horizon : int, optional
+        Steps that have a readout of their own in these strategies; later ones continue from the
+        forecasts. By default two seasons or 12, at most 100 and a third of the rows.
+    pooling : {"local", "global"}, default="local"
+        For a panel: a model for each series, or one for all, in which only transforms belong to
+        a series. The direct strategies split large panels into groups of series that change
+        alike, with readouts of their own.
     transforms : "auto" or list, default="auto"
         Steps applied in order and undone on the forecast paths: names from `list_transforms`
-        or objects such as ``SeasonalDifference(11)``. "auto" takes logarithms of positive columns
-        whose seasons grow with the level, after which point forecasts are medians (see `Log`);
+        or objects such as ``SeasonalDifference(11)``. For the direct strategies "auto" takes
+        logarithms of columns well above zero and seasonal means off, no differences; else it
+        takes logarithms of positive columns whose seasons grow with the level, after which point forecasts are medians (see `Log`);
         takes seasonal means off where the seasonal strength exceeds 0.3, but differences over
         the season where it exceeds 0.64 and the rest wanders; differences once more what then
         wanders (lag-one autocorrelation above ``1 - 2 / sqrt(n)`` and no unit root rejected by
