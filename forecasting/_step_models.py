@@ -127,17 +127,11 @@ class SequenceSteps(_Forward):
         return run_from(self.model, self._headed(rows), state)
 
     def learn(self, rows, targets, state, weights=None):
-        other = copy.copy(self)
         rows = self._headed(rows[None])[0]
-        other.model = without_rows(
-            continue_fit(self.model, rows, _narrow(targets), state=state[0], sample_weight=weights)
+        longer = continue_fit(
+            self.model, rows, _narrow(targets), state=state[0], sample_weight=weights
         )
-        if isinstance(self.whole, Pipeline):
-            other.whole = copy.copy(self.whole)
-            other.whole.steps = [*self.whole.steps[:-1], (self.whole.steps[-1][0], other.model)]
-        else:
-            other.whole = other.model
-        return other
+        return self._around(longer).lean()
 
     def errors(self, rows, targets, n_last, weights=None):
         if isinstance(self.model, LocalESNRegressor):  # its readouts share rows of all patches
@@ -148,15 +142,18 @@ class SequenceSteps(_Forward):
         )
 
     def lean(self):
-        if isinstance(self.model, LocalESNRegressor):
+        if isinstance(self.model, LocalESNRegressor):  # a readout for each patch, perhaps
             return self
+        return self._around(without_rows(self.model))
+
+    def _around(self, model):
+        """A copy with another fitted regressor after the same transformers."""
         other = copy.copy(self)
-        other.model = without_rows(self.model)
+        other.whole = other.model = model
         if isinstance(self.whole, Pipeline):
+            name, _ = self.whole.steps[-1]
             other.whole = copy.copy(self.whole)
-            other.whole.steps = [*self.whole.steps[:-1], (self.whole.steps[-1][0], other.model)]
-        else:
-            other.whole = other.model
+            other.whole.steps = [*self.whole.steps[:-1], (name, model)]
         return other
 
 

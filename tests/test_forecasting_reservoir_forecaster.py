@@ -227,6 +227,14 @@ def test_a_field_by_local_reservoirs():
     assert model.lags_ == (1,)
 
 
+@pytest.mark.parametrize("shared", [True, False])
+def test_refits_of_local_reservoirs_are_exact(shared):
+    u = lorenz96(300)
+    net = LocalESNRegressor(15, overlap=1, alpha=1e-2, washout=20, shared=shared, random_state=0)
+    parts = ReservoirForecaster(net, transforms=[]).fit(u[:250]).update(u[250:], refit=True)
+    assert_allclose(parts.predict(5), ReservoirForecaster(net, transforms=[]).fit(u).predict(5))
+
+
 def test_regressor_is_cloned_seeded_and_reached_by_name():
     net = ESNRegressor(10)
     model = ReservoirForecaster(net, random_state=0).set_params(regressor__alpha=3.0)
