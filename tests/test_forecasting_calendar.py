@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
 from echocast.exceptions import InvalidParameterError
-from echocast.forecasting import list_calendar_features, make_time_features
+from echocast.forecasting import ESNForecaster, list_calendar_features, make_time_features
 from echocast.forecasting._calendar import resolve_calendar, time_features
 from echocast.forecasting._index import read_axis
 
@@ -190,3 +190,18 @@ def test_numbers_have_no_calendar(calendar):
 def test_numbers_have_a_trend():
     made = make_time_features(pd.RangeIndex(3), calendar="trend", start=5)
     assert made["trend"].tolist() == [5.0, 6.0, 7.0]
+
+
+@pytest.mark.parametrize(
+    "options", [{"calendar": ["day_of_week"]}, {"calendar": "auto"}, {"fourier": {7: 3}}], ids=str
+)
+def test_forecasters_use_what_the_calendar_says(options):
+    days = pd.date_range("2023-01-02", periods=240, freq="D", tz="Europe/Berlin")
+    rng = np.random.RandomState(0)
+    y = pd.Series(np.where(days.day_of_week >= 5, 10.0, 0.0) + rng.randn(240), days)
+    settings = {"season_length": 1, "lags": 1, "transforms": "standardize", "random_state": 0}
+    scores = [
+        ESNForecaster(20, **settings, **extra).fit(y[:200]).score(y[200:], metric="rmse")
+        for extra in (options, {})
+    ]
+    assert scores[0] < min(1.2, 0.9 * scores[1]), scores
