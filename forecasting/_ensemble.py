@@ -88,6 +88,11 @@ class EnsembleForecaster(BaseForecaster):
     cutoff_, season_length_, n_steps_seen_
         As in `ESNForecaster`.
 
+    Notes
+    -----
+    Moved paths keep a member's spread but not its bias. A member that is far off, such as the
+    mean of a series that wanders, spoils forecast and intervals alike: give it no weight.
+
     References
     ----------
     .. [1] J. Bates, C. Granger, "The combination of forecasts", Operational Research Quarterly
