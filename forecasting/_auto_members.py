@@ -45,6 +45,10 @@ RECIPES = {
     ),
 }
 
+# for many rows: less of a penalty, more to remember
+RICH = NetworkRecipe(n_units=300, spectral_radius=0.9, leak_rate=0.3, input_scaling=0.3, alpha=3e-5)
+_MANY_ROWS = 20_000
+
 
 @dataclass(frozen=True)
 class View:
@@ -231,7 +235,11 @@ def choose_members(series: list[np.ndarray], periods: tuple, horizon: int) -> li
     lags = (
         tuple(range(1, 7)) if periods[0] == 1 else tuple(range(1, min(periods[0] + 2, _MOST_LAGS)))
     )
+    many = sum(max(0, len(y) - horizon) for y in series) >= _MANY_ROWS
+    rich_lags = _season_lags(seasons[-1], periods) if seasons else lags
     for view in views:
+        if many:
+            members.append(Member(f"{view} rich", view, recipe=RICH, lags=rich_lags))
         for name, recipe in RECIPES.items():
             if view == "log" or name != "large":
                 members.append(Member(f"{view} {name}", view, recipe=recipe, lags=lags))
