@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from echocast.forecasting import ESNForecaster
+from echocast.forecasting import ESNForecaster, _direct
 
 STRATEGIES = ["direct", "multi_output"]
 
@@ -200,3 +200,30 @@ def test_three_rows_are_too_few():
 def test_the_reservoir_of_direct_readouts_is_no_regressor():
     with pytest.raises(AttributeError, match="strategy='recursive'"):
         _ = model().fit(monthly()).regressor_
+
+
+def test_a_new_series_has_transforms_of_its_own():
+    y = panel()
+    fitted = model(pooling="global", transforms=["log", "deseasonalize"]).fit(y)
+    new = 50 * y.loc[["s3"]].rename(index={"s3": "new"})
+    applied = fitted.apply(new)
+    known = fitted.predict(4).loc["s3"]
+    assert_allclose(applied.predict(4).loc["new"], 50 * known, rtol=1e-7)
+    assert_allclose(applied.apply(new).predict(4), applied.predict(4), rtol=1e-12)
+
+
+def test_large_pools_are_forecast_in_groups(monkeypatch):
+    monkeypatch.setattr(_direct, "choose_n_groups", lambda n_rows, n_series: 2)
+    rng = np.random.RandomState(0)
+    walks = {f"w{i}": pd.Series(10 + rng.randn(150).cumsum()) for i in range(20)}
+    noise = {f"n{i}": pd.Series(10 + rng.randn(150)) for i in range(20)}
+    y = pd.concat(walks | noise, names=["id", "step"])
+    fitted = model(pooling="global", transforms=[], horizon=3).fit(y)
+    network = fitted.members_["w0"]._fit_direct.network
+    assert len(network.networks_) == 2
+    forecast = fitted.predict(5, level=80)
+    alone = fitted.members_["n3"].predict(5, level=80)
+    assert_allclose(alone, forecast.loc["n3"])
+    fitted.update(y.groupby(level=0).tail(2).rename(lambda t: t + 2, level=1), refit=True)
+    assert np.isfinite(fitted.predict(5)).all()
+    assert np.isfinite(fitted.residuals()).all()
