@@ -30,7 +30,25 @@ __all__ = [
 class Transform(BaseEstimator, metaclass=ABCMeta):
     """Abstract: one invertible step. Subclasses are final.
 
-    `columns` is None (all) or a boolean mask of the columns the step acts on.
+    `columns` is None (all) or a boolean mask of the columns the step acts on. Rows are
+    (n_steps, n_columns), paths (n_steps, n_columns, n_paths). What `fit` learns ends in an
+    underscore; a step that loses rows at the start sets `n_lost_`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from echocast.forecasting import Transform
+    >>> class Halve(Transform):
+    ...     def fit(self, Y, season_length):
+    ...         return self
+    ...     def forward(self, Y, start):
+    ...         return Y / 2
+    ...     def invert(self, paths, tail, start):
+    ...         return 2 * paths
+    ...     def one_step(self, Z, Y, start):
+    ...         return 2 * Z
+    >>> Halve().fit(np.ones((3, 1)), 1).forward(np.array([[4.0]]), 3)
+    array([[2.]])
     """
 
     n_lost_ = 0
