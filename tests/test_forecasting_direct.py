@@ -221,8 +221,8 @@ def test_large_pools_are_forecast_in_groups(monkeypatch):
     fitted = model(pooling="global", transforms=[], horizon=3).fit(y)
     network = fitted.members_["w0"]._fit_direct.network
     assert len(network.networks_) == 2
-    forecast = fitted.predict(5, level=80)
-    alone = fitted.members_["n3"].predict(5, level=80)
+    forecast = fitted.predict(3, level=80)
+    alone = fitted.members_["n3"].predict(3, level=80)
     assert_allclose(alone, forecast.loc["n3"])
     fitted.update(y.groupby(level=0).tail(2).rename(lambda t: t + 2, level=1), refit=True)
     assert np.isfinite(fitted.predict(5)).all()
