@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -154,18 +155,31 @@ class Member:
 
     def fitted(self, view: View, horizon: int, seed: int, most_rows: int) -> Callable:
         """A function of a view that gives forecasts (n_series, horizon) in units of y."""
-        if self.line is not None:
-            line = self.line
-            return lambda other: other.back(line(other.packed, horizon))
-        network = PackedNetwork(
-            self.recipe,
-            horizon,
-            self.lags,
-            reference=self.reference,
-            most_rows=most_rows,
-            seed=seed,
-        ).fit(view.packed)
-        return lambda other: other.back(network.forecast(other.packed))
+        network = None
+        if self.recipe is not None:
+            network = PackedNetwork(
+                self.recipe,
+                horizon,
+                self.lags,
+                reference=self.reference,
+                most_rows=most_rows,
+                seed=seed,
+            ).fit(view.packed)
+        return _Fitted(self.line, network, horizon)
+
+
+@dataclass(frozen=True)
+class _Fitted:
+    """What `Member.fitted` returns; a class, so that it can be pickled."""
+
+    line: Callable | None
+    network: PackedNetwork | None
+    horizon: int
+
+    def __call__(self, view: View) -> np.ndarray:
+        if self.network is None:
+            return view.back(self.line(view.packed, self.horizon))
+        return view.back(self.network.forecast(view.packed))
 
 
 def seasonal_forecast(packed: Packed, n_steps: int, period: int) -> np.ndarray:
@@ -215,13 +229,11 @@ def choose_members(series: list[np.ndarray], periods: tuple, horizon: int) -> li
         Member("damped", "plain", line=damped_trend_forecast),
         Member("smoothed", "plain", _WEAK, line=ses_forecast),
         Member("drift", "plain", _WEAK, line=drift_forecast),
-        Member(
-            "adjusted naive", "plain", _WEAK, line=lambda p, h: np.repeat(p.values[:, -1:], h, 1)
-        ),
+        Member("adjusted naive", "plain", _WEAK, line=partial(seasonal_forecast, period=1)),
     ]
     seasons = [m for m in periods if m > 1 and longest > 2 * m + horizon]
     for m in seasons:
-        line = lambda p, h, m=m: seasonal_forecast(p, h, m)  # noqa: E731
+        line = partial(seasonal_forecast, period=m)
         members.append(Member(f"season {m}", "plain-raw", _WEAK, line=line))
     if periods[0] == _WEEK and longest > _FEWEST_YEARS * _YEAR:
         members.append(Member("weeks of other years", "plain-raw", line=year_forecast))

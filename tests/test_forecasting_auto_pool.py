@@ -1,5 +1,7 @@
 """The automatic model of business series, on simulated series."""
 
+import pickle
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -296,6 +298,8 @@ def test_the_class_forecasts_panels_like_the_arrays():
     pool = AutoPool(H, (4,), seed=model._fit_seed).fit(series)
     expected = pool.forecast(series, H).ravel()
     assert_allclose(model.predict(H).to_numpy(), expected, rtol=1e-9)
+    copied = pickle.loads(pickle.dumps(model))
+    assert copied.predict(H, level=80).equals(model.predict(H, level=80))
 
 
 def test_rows_are_taken_in_as_if_they_had_been_there():
