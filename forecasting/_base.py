@@ -104,11 +104,12 @@ class BaseForecaster(Reader, BaseEstimator, metaclass=ABCMeta):
         check_pooling(self, y, static)
         if is_panel(y):
             fit_panel(self, y, X, static)
-            return
+            return self
         target, exog = self._read_first(y, X)
         self._fit_seed = int(check_generator(self.random_state).randint(2**31 - 1))
         self._learn(target.values, exog)
         self._finish(target)
+        return self
 
     def _finish(self, target):
         """Remember where the rows of fit ended, once they are learnt."""

@@ -68,8 +68,8 @@ def read_exog(
     spec : ExogSpec
     """
     full = spec
-    if spec is not None and future:
-        spec = spec.known
+    if full is not None and future:
+        spec = full.known
         X = X if spec.n_columns or not full.n_past else None
     if X is None:
         _refuse_unknown_past(past_columns, ())
