@@ -14,8 +14,8 @@ import numpy as np
 
 from ._automatic import choose_lags, seasonal_strength
 from ._intervals import ConformalScores, conformal_origins
-from ._pooled import Memory, PooledNetwork
-from ._pooled_groups import GroupedNetwork, GroupMemory, choose_n_groups
+from ._pooled import PooledNetwork
+from ._pooled_groups import GroupedNetwork, choose_n_groups
 from ._transforms import Chain, Deseasonalize, Transform
 from ._transforms_power import Log
 from ._transforms_registry import resolve_transforms
@@ -62,9 +62,9 @@ class DirectSeries:
         Position of the row at which the transforms begin to count.
     """
 
-    network: PooledNetwork | GroupedNetwork
+    network: Any
     chain: Chain
-    memory: Memory | GroupMemory
+    memory: Any
     tails: list
     position: int
     static: np.ndarray
@@ -85,7 +85,7 @@ class DirectSeries:
         residuals = _residuals(fresh, Y, X, at, None)
         return replace(fresh, residuals=residuals, origin=self.origin)
 
-    def sharing(self, network: PooledNetwork | GroupedNetwork) -> DirectSeries:
+    def sharing(self, network: Any) -> DirectSeries:
         """The same series with a network that has learnt further rows."""
         return replace(self, network=network)
 
@@ -117,7 +117,7 @@ def predict_direct(
 
 def advance_direct(
     series: Sequence[DirectSeries], values: list, exog: list, refit: bool
-) -> tuple[PooledNetwork | GroupedNetwork, list[DirectSeries]]:
+) -> tuple[Any, list[DirectSeries]]:
     """Series of one network after rows that follow, and the network, which `refit` teaches."""
     network = series[0].network
     news, tails, errors = [], [], []

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy.linalg import cho_factor, cho_solve
@@ -170,7 +171,7 @@ def fit_squared(
     masks = np.concatenate([np.ones((1, len(rows.Z)), dtype=bool), rows.held])
     if purged:
         masks = np.concatenate([masks, rows.hidden])
-    judged = range(n_steps)
+    judged: Any = range(n_steps)
     if shared:
         judged = np.unique(np.linspace(0, n_steps - 1, _MOST_STEPS_JUDGED).astype(int))
     errors = np.full((n_steps, len(alphas)), np.nan)

@@ -218,8 +218,9 @@ class GroupedNetwork:
         """Forecasts after rows of one series, with the network of the memory `like`."""
         place = None if left_out is None else self._places[left_out]
         network = self.networks_[like.group]
-        options = {"n_steps": n_steps, "left_out": place, "like": like.memory}
-        return network.from_origins(Y, X, static, origins, **options)
+        return network.from_origins(
+            Y, X, static, origins, n_steps=n_steps, left_out=place, like=like.memory
+        )
 
     def one_step_after(self, memory: GroupMemory, Y: np.ndarray, X: np.ndarray) -> np.ndarray:
         """Predictions (n, D) of rows that follow, each from the rows before it."""

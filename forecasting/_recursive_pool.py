@@ -166,7 +166,7 @@ def learn_members(forecaster: Any, members: Sequence[Any], values: list, exog: l
     options = members[0]._network_options() | {"seed": members[0]._network_seed()}
     networks = learn_recursive_pool(whole, outside, season, **options)
     errors = pool_errors(networks, whole, outside)
-    scores = [None] * len(members)
+    scores: list[Any] = [None] * len(members)
     if forecaster.interval != "bootstrap":
         measured = _calibrate(whole, outside, season, options, members[0]._fit_form.n_columns)
         scores = [begin_scores(one, forecaster.interval) for one in measured]
