@@ -29,6 +29,7 @@ __all__ = [
     "View",
     "choose_members",
     "make_view",
+    "season_mean_forecast",
     "seasonal_forecast",
     "year_forecast",
 ]
@@ -36,6 +37,7 @@ __all__ = [
 _OFFSET = 0.1  # added before the logarithm, in mean values, where a value is zero
 _MOST_LAGS = 170
 _WEEK, _YEAR, _FEWEST_YEARS = 7, 364, 3  # a year of whole weeks
+_SEASONS = 3  # that a mean season is taken of
 _WEAK = 0.3  # prior weight of lines that rarely do best
 RECIPES = {
     "usual": NetworkRecipe(),
@@ -191,6 +193,19 @@ def seasonal_forecast(packed: Packed, n_steps: int, period: int) -> np.ndarray:
     return np.take_along_axis(packed.values, at, axis=1)
 
 
+def season_mean_forecast(packed: Packed, n_steps: int, period: int) -> np.ndarray:
+    """The level of the last season and the mean shape of the last three; else the last value."""
+    out = np.repeat(packed.values[:, -1:], n_steps, axis=1)
+    for row, y in zip(out, packed.rows()):
+        n_seasons = min(_SEASONS, len(y) // period)
+        if n_seasons:
+            seasons = y[len(y) - n_seasons * period :].reshape(n_seasons, period)
+            levels = seasons.mean(axis=1)
+            shape = (seasons - levels[:, None]).mean(axis=0)
+            row[:] = levels[-1] + shape[np.arange(n_steps) % period]
+    return out
+
+
 def year_forecast(packed: Packed, n_steps: int) -> np.ndarray:
     """Mean of the last four weeks, day by day, and the smooth change after it in other years."""
     out = np.empty((len(packed.values), n_steps))
@@ -235,6 +250,8 @@ def choose_members(series: list[np.ndarray], periods: tuple, horizon: int) -> li
     for m in seasons:
         line = partial(seasonal_forecast, period=m)
         members.append(Member(f"season {m}", "plain-raw", _WEAK, line=line))
+        line = partial(season_mean_forecast, period=m)
+        members.append(Member(f"mean season {m}", "plain-raw", line=line))
     if periods[0] == _WEEK and longest > _FEWEST_YEARS * _YEAR:
         members.append(Member("weeks of other years", "plain-raw", line=year_forecast))
     views = ["sized"]
@@ -244,6 +261,9 @@ def choose_members(series: list[np.ndarray], periods: tuple, horizon: int) -> li
             Member("log theta", "log", line=theta_forecast),
             Member("log damped", "log", line=damped_trend_forecast),
         ]
+        for m in seasons:
+            line = partial(season_mean_forecast, period=m)
+            members.append(Member(f"log mean season {m}", "log-raw", line=line))
     lags = (
         tuple(range(1, 7)) if periods[0] == 1 else tuple(range(1, min(periods[0] + 2, _MOST_LAGS)))
     )

@@ -8,7 +8,12 @@ import pytest
 from numpy.testing import assert_allclose
 
 from echocast.forecasting import AutoESNForecaster, _auto_pool
-from echocast.forecasting._auto_members import choose_members, make_view, seasonal_forecast
+from echocast.forecasting._auto_members import (
+    choose_members,
+    make_view,
+    season_mean_forecast,
+    seasonal_forecast,
+)
 from echocast.forecasting._auto_pool import (
     AutoPool,
     average_weights,
@@ -227,6 +232,14 @@ def test_views_lead_back(kind):
     view = make_view(kind, [y[:-4]], (4,), 4)
     adjusted = view.packed.values[:, -4:]  # one season: its factors are those of the next one
     assert_allclose(view.back(adjusted)[0], y[-8:-4], rtol=1e-9)
+
+
+def test_mean_season_keeps_the_level_of_the_last_one():
+    y = np.concatenate([[0.0, 9.0], [10.0, 12.0], [20.0, 24.0], [31.0, 33.0]])
+    found = season_mean_forecast(pack([y, y[:1]]), 3, 2)
+    swing = np.mean([1.0, 2.0, 1.0])
+    assert_allclose(found[0], [32 - swing, 32 + swing, 32 - swing])
+    assert_allclose(found[1], 0.0)
 
 
 def test_members_suit_the_series():
