@@ -116,11 +116,11 @@ def main() -> None:
             ]
         ).mean(axis=0)
         owa = "-"
-        file = options.data / collection / "baseline_summary.csv"
+        file = options.data / collection / f"{group}_baseline_scores.csv.gz"
         if file.exists() and not options.development:
-            table = pd.read_csv(file)
-            row = table[(table.frequency == group.capitalize()) & (table.method == "Naive2")]
-            owa = f"{np.mean(scores / row[['smape', 'mase']].to_numpy()[0]):.3f}"
+            table = pd.read_csv(file)  # of the same series, one weight each
+            naive = table[table.method == "Naive2"][["smape", "mase"]].mean().to_numpy()
+            owa = f"{np.mean(scores / naive):.3f}"
         print(
             f"| {name} | {len(train)} | {scores[0]:.2f} | {scores[1]:.3f} | {owa} "
             f"| {seconds:.0f} |",
