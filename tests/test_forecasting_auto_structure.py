@@ -33,7 +33,8 @@ def test_relations_between_columns_are_found():
 def test_noise_never_looks_like_an_exact_relation():
     structure = find_structure(mixed(noise=1e-4))
     assert_array_equal(structure.free, np.arange(7))
-    assert not len(structure.copies) and not len(structure.clocks)
+    assert not len(structure.copies)
+    assert not len(structure.clocks)
 
 
 def test_scales_are_undone():
