@@ -179,8 +179,9 @@ class _Fitted:
     horizon: int
 
     def __call__(self, view: View) -> np.ndarray:
-        if self.network is None:
+        if self.line is not None:
             return view.back(self.line(view.packed, self.horizon))
+        assert self.network is not None  # a member has one of the two
         return view.back(self.network.forecast(view.packed))
 
 

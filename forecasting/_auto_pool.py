@@ -173,9 +173,9 @@ class AutoPool:
     ) -> np.ndarray:
         """Forecasts (n_series, n_steps) after the ends of series (n_i,)."""
         series = [window(y) for y in series]
-        dated = self.dates is not None and last_days is not None
-        if dated:
-            series = [self.dates.removed(y, day) for y, day in zip(series, last_days)]
+        days = [] if self.dates is None or last_days is None else last_days
+        if days:
+            series = [self.dates.removed(y, day) for y, day in zip(series, days)]
         blocks: list = []
         while sum(b.shape[1] for b in blocks) < n_steps:
             views = _Views(series, self.periods, self.horizon)
@@ -185,8 +185,8 @@ class AutoPool:
             blocks.append(self._mixed(average, series))
             series = [window(np.concatenate([y, f])) for y, f in zip(series, blocks[-1])]
         points = np.concatenate(blocks, axis=1)[:, :n_steps]
-        if dated:
-            points = points * np.stack([self.dates.ahead(day, n_steps) for day in last_days])
+        if days:
+            points = points * np.stack([self.dates.ahead(day, n_steps) for day in days])
         return points
 
     def paths(self, y: np.ndarray, points: np.ndarray, n_paths: int, rng) -> np.ndarray:
