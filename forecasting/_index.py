@@ -416,6 +416,11 @@ def _as_date(end, axis):
 
 
 def _steps_at(labels, axis):
+    if isinstance(labels, pd.MultiIndex):
+        raise TypeError(
+            "`horizon` has a MultiIndex (several series), but fit had a single one. Pass its "
+            "second level, for example horizon.droplevel(0)."
+        )
     if len(labels) == 0 or labels.hasnans or (labels.dtype.kind in "iu") is not axis.is_numbered:
         _refuse_horizon(labels)
     check_increasing(labels, "horizon")

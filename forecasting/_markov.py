@@ -16,7 +16,8 @@ from ._step_models import RidgeSteps
 
 __all__ = ["MarkovForecaster", "choose_order"]
 
-_NEGLIGIBLE = 1e-10
+_NEGLIGIBLE = 1e-10  # share of a column that earlier ones do not hold, below which it is unused
+_ROUNDING = 1e-12
 
 
 class MarkovForecaster(LaggedForecaster):
@@ -187,7 +188,8 @@ def choose_order(Z: np.ndarray, E: np.ndarray, most: int) -> int:
     """The order of the least corrected AIC, summed over the variables.
 
     All orders predict the same rows, by least squares with an intercept. As their columns are
-    the first ones of the longest's, one QR factor gives the errors of all.
+    the first ones of the longest's, one QR factor gives the errors of all. Orders that would
+    leave fewer rows than coefficients are not tried.
 
     Parameters
     ----------
@@ -206,19 +208,30 @@ def choose_order(Z: np.ndarray, E: np.ndarray, most: int) -> int:
     if most < 1:
         refuse("order", "choose_order", "an int >= 1", most)
     n_steps, n_columns = Z.shape
+    most = min(most, (n_steps - E.shape[1] - 4) // (n_columns + 1))
+    if most < 2:
+        return 1
     n_rows = n_steps - most
     lags = [Z[most - lag : n_steps - lag] for lag in range(1, most + 1)]
-    table = np.concatenate([np.ones((n_rows, 1)), E[most:], *lags, Z[most:]], axis=1)
+    table = _centred(np.concatenate([E[most:], *lags, Z[most:]], axis=1))
     n_table = table.shape[1] - n_columns
     R = qr(table, mode="r", check_finite=False)[0]
-    used = np.abs(np.diag(R)[:n_table]) > _NEGLIGIBLE * np.abs(R[:, :n_table]).max(initial=0.0)
+    norms = np.linalg.norm(table[:, :n_table], axis=0)
+    used = np.abs(np.diag(R)[:n_table]) > _NEGLIGIBLE * norms
     explained = np.where(used[:, None], R[:n_table, n_table:] ** 2, 0.0).cumsum(axis=0)
     rest = R[:, n_table:]
     total = (rest**2).sum(axis=0)
-    ends = 1 + E.shape[1] + n_columns * np.arange(1, most + 1)
+    ends = E.shape[1] + n_columns * np.arange(1, most + 1)
     floor = np.maximum(np.finfo(float).eps * total, np.finfo(float).tiny)
     squares = np.maximum(total - explained[ends - 1], floor)
-    n_params = ends + 1.0  # the variance is one, too
-    room = np.maximum(n_rows - n_params - 1, 1e-9)
+    n_params = ends + 2.0  # the intercept and the variance are parameters, too
+    room = n_rows - n_params - 1
     criterion = n_rows * np.log(squares / n_rows) + (2 * n_params * n_rows / room)[:, None]
     return int(np.argmin(criterion.sum(axis=1))) + 1
+
+
+def _centred(table):
+    """Columns without their means; zero where nothing but rounding is left."""
+    centred = table - table.mean(axis=0)
+    varies = np.abs(centred).max(axis=0) > _ROUNDING * np.abs(table).max(axis=0)
+    return np.where(varies, centred, 0.0)

@@ -14,7 +14,7 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
-from sklearn.base import clone
+from sklearn.base import BaseEstimator, clone
 from sklearn.multioutput import MultiOutputRegressor
 from sklearn.pipeline import Pipeline
 from sklearn.utils import get_tags
@@ -113,14 +113,15 @@ class SequenceSteps(_Forward):
     def fit(self, rows, targets, weights=None):
         self.whole = clone(self.template)
         self.whole.fit(rows, _narrow(targets), **_weighted(self.whole, weights))
-        self.model = self.whole[-1] if isinstance(self.whole, Pipeline) else self.whole
+        self.model = _parts(self.whole)[-1]
         return self
 
     def _headed(self, rows):
         """Rows (M, n, p) as the regressor itself sees them."""
-        if not isinstance(self.whole, Pipeline) or len(self.whole) == 1:
-            return rows
-        flat = self.whole[:-1].transform(rows.reshape(-1, rows.shape[2]))
+        flat, whole = rows.reshape(-1, rows.shape[2]), self.whole
+        while isinstance(whole, Pipeline):
+            flat = whole[:-1].transform(flat) if len(whole) > 1 else flat
+            whole = whole[-1]
         return np.asarray(flat).reshape(*rows.shape[:2], -1)
 
     def run(self, rows, state):
@@ -149,11 +150,7 @@ class SequenceSteps(_Forward):
     def _around(self, model):
         """A copy with another fitted regressor after the same transformers."""
         other = copy.copy(self)
-        other.whole = other.model = model
-        if isinstance(self.whole, Pipeline):
-            name, _ = self.whole.steps[-1]
-            other.whole = copy.copy(self.whole)
-            other.whole.steps = [*self.whole.steps[:-1], (name, model)]
+        other.whole, other.model = _ending_in(self.whole, model), model
         return other
 
 
@@ -289,7 +286,7 @@ def step_model(regressor: Any, context: int) -> Callable[[], StepModel]:
 
 def has_memory(regressor: Any) -> bool:
     """Whether rows are time steps to a regressor or to a transformer before it."""
-    return any(map(_takes_sequences, _parts(regressor)))
+    return _takes_sequences(regressor)
 
 
 def _parts(regressor):
@@ -299,10 +296,24 @@ def _parts(regressor):
     return [step for step in steps[:-1] if hasattr(step, "fit")] + _parts(steps[-1])
 
 
+def _ending_in(regressor, model):
+    """A copy of a fitted regressor with another model at its end."""
+    if not isinstance(regressor, Pipeline):
+        return model
+    other, (name, last) = copy.copy(regressor), regressor.steps[-1]
+    other.steps = [*regressor.steps[:-1], (name, _ending_in(last, model))]
+    return other
+
+
 def _takes_sequences(estimator):
-    # of those that take sequences, scalers alone treat rows one by one
-    return get_tags(estimator).input_tags.three_d_array and not isinstance(
-        estimator, SequenceScaler
+    """Whether rows are time steps to an estimator or to one within it."""
+    within = estimator.get_params(deep=True).values()
+    return any(
+        get_tags(one).input_tags.three_d_array
+        # of those that take sequences, scalers alone treat rows one by one
+        and not isinstance(one, SequenceScaler)
+        for one in (estimator, *within)
+        if isinstance(one, BaseEstimator)
     )
 
 

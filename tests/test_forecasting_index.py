@@ -223,6 +223,8 @@ def test_a_freq_of_another_type_is_refused_by_name(freq):
 
 
 def test_horizons_that_lie_elsewhere_are_refused():
+    with pytest.raises(TypeError, match="`horizon` has a MultiIndex"):
+        read_horizon(pd.MultiIndex.from_product([["a"], AXIS.after(2)]), AXIS)
     with pytest.raises(ValueError, match="must end after the cutoff 2024-07-18"):
         read_horizon("2024-07-18", AXIS)
     with pytest.raises(ValueError, match="not a step of freq 'D'"):

@@ -109,6 +109,23 @@ def test_order_is_found_and_known_columns_count():
     assert choose_order(np.ones((50, 2)), np.ones((50, 1)), 5) == 1
 
 
+@pytest.mark.parametrize(("scale", "level"), [(1e-100, 0.0), (1e-12, 0.0), (1e100, 0.0), (1, 1e11)])
+def test_order_does_not_depend_on_units(scale, level):
+    Y, _ = system(3, 120, 2)
+    Y = Y / Y.std()
+    expected = choose_order(Y, np.empty((120, 0)), 10)
+    assert expected > 1
+    assert choose_order(scale * Y + level, np.empty((120, 0)), 10) == expected
+
+
+def test_order_leaves_rows_for_many_known_columns_and_short_series():
+    Y, X = system(0, 60, 1, n_known=50)
+    assert choose_order(Y, X, 6) <= 3
+    assert MarkovForecaster().fit(Y[:40], X[:40]).order_ == 1
+    with pytest.raises(ValueError, match=r"Length of `y` \(2\) must be greater"):
+        MarkovForecaster().fit(Y[:2])
+
+
 def test_auto_tries_two_seasons():
     index = pd.date_range("2000-01-01", periods=500, freq="D")
     y = pd.Series(np.random.RandomState(0).randn(500), index=index)

@@ -10,7 +10,7 @@ from numpy.testing import assert_allclose
 from sklearn.base import BaseEstimator, RegressorMixin, clone
 from sklearn.ensemble import HistGradientBoostingRegressor
 from sklearn.linear_model import LinearRegression, Ridge, SGDRegressor
-from sklearn.pipeline import make_pipeline
+from sklearn.pipeline import FeatureUnion, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from echocast.datasets import lorenz96
@@ -248,6 +248,33 @@ def test_regressor_is_cloned_seeded_and_reached_by_name():
         ReservoirForecaster(Ridge(), lags=3), {"regressor__alpha": [0.1, 1e6]}, horizon=6, cv=2
     ).fit(Y)
     assert search.best_params_ == {"regressor__alpha": 0.1}
+
+
+def test_pipelines_in_pipelines_are_as_good_as_flat_ones():
+    y = np.sin(0.3 * np.arange(150)) + 0.1 * np.random.RandomState(0).randn(150)
+    inner = make_pipeline(StandardScaler(), ESNRegressor(20, random_state=0))
+    nested = ReservoirForecaster(make_pipeline(StandardScaler(), inner), random_state=0)
+    flat = ReservoirForecaster(
+        make_pipeline(StandardScaler(), StandardScaler(), ESNRegressor(20, random_state=0)),
+        random_state=0,
+    )
+    for model in (nested, flat):
+        model.fit(y[:120]).update(y[120:], refit=True)
+    assert_allclose(nested.predict(5), flat.predict(5), rtol=1e-9)
+
+
+@pytest.mark.parametrize("wrapped", ["pipeline", "union"])
+def test_a_memory_within_a_transformer_is_kept_between_rows(wrapped):
+    """The head of a Pipeline whose rows depend on earlier ones sees these again, too."""
+    y = np.sin(0.3 * np.arange(150)) + 0.1 * np.random.RandomState(0).randn(150)
+    states = ReservoirTransformer(20, random_state=0)
+    head = make_pipeline(states) if wrapped == "pipeline" else FeatureUnion([("r", states)])
+    flat, deep = (
+        ReservoirForecaster(make_pipeline(first, NVARRegressor(delays=1, degree=1)), n_boot=2)
+        for first in (states, head)
+    )
+    assert_allclose(deep.fit(y).predict(5), flat.fit(y).predict(5), rtol=1e-9)
+    assert deep.lags_ == flat.lags_ == (1,)
 
 
 def test_lags_follow_the_kind_of_regressor():
