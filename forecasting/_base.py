@@ -66,6 +66,8 @@ class BaseForecaster(Reader, BaseEstimator, metaclass=ABCMeta):
     with pooling="global" the members share what `_learn_pool` learnt from all series.
     """
 
+    _fit_is_new = False  # whether `_restart` is about a series that the pool has not seen
+
     # ------------------------------------------------------------------ fitting
 
     @transaction

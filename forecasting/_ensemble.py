@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import copy
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import pandas as pd
-from joblib import Parallel, delayed
-from sklearn.base import clone
 
-from echocast._checks import check_generator, check_number, check_option, refuse
+from echocast._checks import check_generator, check_number, check_option
 
-from ._base import BaseForecaster
+from ._ensemble_members import Members
 from ._ensemble_weights import RULES, combine, errors_of_past, given_weights, shares, weigh
 from ._intervals import (
     ConformalScores,
@@ -29,7 +27,7 @@ _MOST_RESIDUALS = 1000
 _CONFORMAL_ORIGINS = 60  # each asks every member for a forecast
 
 
-class EnsembleForecaster(BaseForecaster):
+class EnsembleForecaster(Members):
     r"""Combine the forecasts of several forecasters.
 
     Each member sees y and X as a user would hand them over, so members may have transforms,
@@ -150,151 +148,21 @@ class EnsembleForecaster(BaseForecaster):
         self.random_state = random_state
         self.n_jobs = n_jobs
 
-    # --------------------------------------------------------------- parameters
-
-    def get_params(self, deep: bool = True) -> dict:
-        """Parameters, with those of the members under their names.
-
-        Parameters
-        ----------
-        deep : bool, default=True
-            Whether members, and their parameters, are included.
-
-        Returns
-        -------
-        dict
-        """
-        params = super().get_params(deep=False)
-        if deep and isinstance(self.forecasters, (list, tuple)):
-            for name, forecaster in self._named():
-                params[name] = forecaster
-                if hasattr(forecaster, "get_params") and not isinstance(forecaster, type):
-                    nested = forecaster.get_params(deep=True).items()
-                    params.update((f"{name}__{key}", value) for key, value in nested)
-        return params
-
-    def set_params(self, **params: Any) -> Self:
-        """Set parameters, members (by name) and parameters of members.
-
-        Parameters
-        ----------
-        **params
-            Such as ``method="median"``, ``esn=ESNForecaster()`` or ``esn__n_units=50``.
-
-        Returns
-        -------
-        self
-        """
-        if "forecasters" in params:
-            self.forecasters = params.pop("forecasters")
-        for name, _ in self._named() if isinstance(self.forecasters, (list, tuple)) else ():
-            if name in params:
-                self._replace(name, params.pop(name))
-        return super().set_params(**params)
-
-    def _replace(self, name, forecaster):
-        """Put another member in the place of one, without changing the list that was given."""
-        changed = []
-        for (known, _), given in zip(self._named(), self.forecasters):
-            new = (name, forecaster) if isinstance(given, tuple) else forecaster
-            changed.append(new if known == name else given)
-        self.forecasters = changed
-
-    def _named(self):
-        """Pairs (name, forecaster); the names of all are settled by the list alone."""
-        pairs = [f if isinstance(f, tuple) and len(f) == 2 else (None, f) for f in self.forecasters]
-        kinds = [type(f).__name__.lower() for name, f in pairs if name is None]
-        counts: dict[str, int] = {}
-        named = []
-        for name, forecaster in pairs:
-            if name is None:
-                kind = type(forecaster).__name__.lower()
-                counts[kind] = counts.get(kind, 0) + 1
-                name = kind if kinds.count(kind) == 1 else f"{kind}-{counts[kind]}"
-            named.append((name, forecaster))
-        return named
-
     def _check_params(self):
         owner = self._owner
-        rule = "a non-empty list of forecasters, or of pairs (name, forecaster)"
-        if not isinstance(self.forecasters, (list, tuple)) or not len(self.forecasters):
-            refuse("forecasters", owner, rule, self.forecasters)
-        own = set(super().get_params(deep=False))
-        names = [name for name, _ in self._named()]
-        for name, forecaster in self._named():
-            if not isinstance(forecaster, BaseForecaster):
-                refuse("forecasters", owner, rule, self.forecasters)
-            if not isinstance(name, str) or "__" in name or name in own or names.count(name) > 1:
-                raise ValueError(
-                    f"Names of forecasters must be different strings without '__' and no "
-                    f"parameters of {owner}. Got {name!r}."
-                )
+        self._check_members()
         check_option("method", self.method, owner, _METHODS)
         if isinstance(self.weights, str):
             check_option("weights", self.weights, owner, RULES)
         elif self.method == "weights":
-            given_weights(self.weights, len(names), owner)
+            given_weights(self.weights, len(self.forecasters), owner)
         check_number("n_windows", self.n_windows, owner, low=1, integer=True)
         if self.horizon is not None:
             check_number("horizon", self.horizon, owner, low=1, integer=True)
         check_option("interval", self.interval, owner, ("bootstrap", "conformal"))
         check_number("n_boot", self.n_boot, owner, low=2, integer=True)
 
-    # ------------------------------------------------ arrays to the members' form
-
-    def _as_given(self, values, exog, index):
-        """y and X as a user would hand them over; X includes past-only columns, if there."""
-        return self._fit_form.points(values, index), self._exog_as_given(exog, index)
-
-    def _exog_as_given(self, exog, index):
-        if not exog.shape[1]:
-            return None
-        if self._fit_form.kind.startswith("array"):
-            return exog
-        return pd.DataFrame(
-            exog, index=index, columns=list(self._fit_exog.columns)[: exog.shape[1]]
-        )
-
-    def _exog_for(self, member, X):
-        """X without the past-only columns for members that do not know what those are."""
-        if X is None or not self._n_past or getattr(member, "past_columns", None):
-            return X
-        n_known = self._fit_exog.n_columns - self._n_past
-        X = X.iloc[:, :n_known] if isinstance(X, pd.DataFrame) else X[:, :n_known]
-        return X if X.shape[1] else None
-
-    def _labels(self, first, n_steps):
-        """Labels of rows whose first has a position counted from the first row of fit."""
-        axis = self._fit_axis
-        start = axis.ending(axis.first)
-        if first > 0:
-            return start.after(first + n_steps - 1)[first - 1 :]
-        before = start.until_last(1 - first)
-        return before.append(start.after(n_steps))[:n_steps]
-
     # ------------------------------------------------------------------ fitting
-
-    def _blank(self, seed):
-        """Unfitted clones, seeded where they have no seed."""
-        rng, blank = np.random.RandomState(seed), []
-        for _, forecaster in self._named():
-            member = clone(forecaster)
-            own = int(rng.randint(2**31 - 1))
-            if getattr(member, "random_state", 0) is None:
-                member.set_params(random_state=own)
-            if getattr(member, "freq", 0) is None and self._fit_axis.kind == "datetime":
-                member.set_params(freq=self._fit_axis.freq)
-            blank.append(member)
-        return blank
-
-    def _fitted(self, y, X, seed, static=None):
-        jobs = []
-        for member in self._blank(seed):
-            pools = static is not None and getattr(member, "pooling", "local") == "global"
-            jobs.append((member, y, self._exog_for(member, X), static if pools else None))
-        if self.n_jobs in (None, 1) or len(jobs) == 1:
-            return [_fit(*job) for job in jobs]
-        return Parallel(n_jobs=self.n_jobs)(delayed(_fit)(*job) for job in jobs)
 
     def _learn(self, values, exog):
         index = self._fit_axis.until_last(len(values))
@@ -446,7 +314,7 @@ class EnsembleForecaster(BaseForecaster):
 
     def _restart(self, values, exog, first):
         y, X = self._as_given(values, exog, self._labels(first, len(values)))
-        self._take([m.apply(y, self._exog_for(m, X)) for m in self.forecasters_])
+        self._take([self._applied(m, y, X) for m in self.forecasters_])
 
     # --------------------------------------------------------------- forecasts
 
@@ -492,10 +360,6 @@ class EnsembleForecaster(BaseForecaster):
 
     def _kept_residuals(self):
         return self._fit_residuals
-
-
-def _fit(member, y, X, static):
-    return member.fit(y, X) if static is None else member.fit(y, X, static=static)
 
 
 def _cut(y, X, start, stop):

@@ -169,7 +169,6 @@ class ESNForecaster(BaseForecaster):
     """
 
     _masks = True
-    _fit_is_new = False
 
     def __init__(
         self,

@@ -17,6 +17,7 @@ from echocast.forecasting import (
     ForecastSearchCV,
     MarkovForecaster,
     NaiveForecaster,
+    NVARForecaster,
     backtest,
 )
 from echocast.forecasting._ensemble_weights import combine, shares, weigh
@@ -189,6 +190,44 @@ def test_known_and_past_only_columns_reach_those_who_take_them():
     assert_allclose(model.predict(5, X), expected)
     model.update(y[140:], columns)
     assert model.cutoff_ == INDEX[-1]
+
+
+def test_members_get_the_past_only_columns_that_they_name():
+    columns = X.assign(p=NOISE[::-1, 0], q=NOISE[::-1, 1])
+    members = [MarkovForecaster(3, past_columns=["q"]), NVARForecaster(past_columns=["p", "q"])]
+    model = EnsembleForecaster(members, past_columns=["p", "q"], random_state=0)
+    model.fit(Y[:140], columns[:140])
+    one = clone(members[0]).fit(Y[:140], columns[["x", "q"]][:140])
+    two = clone(members[1]).fit(Y[:140], columns[:140])
+    assert_allclose(model.predict(4, X), (one.predict(4, X) + two.predict(4, X)) / 2)
+
+
+def test_past_only_columns_of_arrays_keep_their_places():
+    y, columns = Y.to_numpy(), np.column_stack([NOISE[::-1, 0], X["x"]])
+    members = [MarkovForecaster(3, past_columns=[0]), MarkovForecaster(2)]
+    model = EnsembleForecaster(members, past_columns=[0], random_state=0)
+    model.fit(y[:140], columns[:140]).update(y[140:145], columns[140:145])
+    one = clone(members[0]).fit(y[:140], columns[:140]).update(y[140:145], columns[140:145])
+    two = clone(members[1]).fit(y[:140], columns[:140, 1:]).update(y[140:145], columns[140:145, 1:])
+    future = columns[145:, 1:]
+    assert_allclose(model.predict(5, future), (one.predict(5, future) + two.predict(5, future)) / 2)
+    wrong = EnsembleForecaster(members[:1], past_columns=[0, 1])
+    with pytest.raises(ValueError, match="`past_columns` of MarkovForecaster"):
+        wrong.fit(y, columns)
+
+
+def test_a_new_series_of_a_pool_has_its_own_scale():
+    panel = pd.concat({"a": Y[:120], "b": 2 * Y}, names=["series", "time"])
+    new = pd.concat({"new": 1e4 * (Y + 100)}, names=["series", "time"])
+    static = pd.DataFrame({"size": [1.0, 2.0, 3.0]}, index=["a", "b", "new"])
+    pool = ESNForecaster(20, strategy="direct", horizon=4, pooling="global", random_state=0)
+    outer = EnsembleForecaster([EnsembleForecaster([pool], pooling="global")], pooling="global")
+    expected = clone(pool).fit(panel, static=static).apply(new, static=static)
+    outer.fit(panel, static=static)
+    assert_allclose(outer.apply(new, static=static).predict(4), expected.predict(4), rtol=1e-9)
+    mixed = EnsembleForecaster([pool, MarkovForecaster(2)], pooling="global").fit(panel)
+    with pytest.raises(ValueError, match=r"Series 'new': .* MarkovForecaster has one model"):
+        mixed.apply(new)
 
 
 def test_pools_hand_the_whole_panel_to_each_member():
