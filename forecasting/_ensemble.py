@@ -16,9 +16,8 @@ from ._intervals import (
     ConformalScores,
     conformal_bands,
     conformal_origins,
-    path_quantiles,
+    path_bands,
 )
-from ._levels import level_bounds
 
 __all__ = ["EnsembleForecaster"]
 
@@ -343,11 +342,8 @@ class EnsembleForecaster(Members):
     def _bands(self, points, exog, levels, probabilities):
         if self._fit_conformal is not None:
             return conformal_bands(self._fit_conformal, points, levels, probabilities)
-        wanted = [p for level in levels for p in level_bounds(level)] + list(probabilities)
         paths = self._paths(len(points), exog, self.n_boot, check_generator(self._fit_seed))
-        names = [f"{side}-{level:g}" for level in levels for side in ("lo", "hi")]
-        names += [f"q-{p:g}" for p in probabilities]
-        return dict(zip(names, path_quantiles(paths, wanted)))
+        return path_bands(paths, levels, probabilities)
 
     # -------------------------------------------------------------- diagnostics
 

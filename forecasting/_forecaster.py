@@ -9,13 +9,18 @@ from typing import Any
 import numpy as np
 
 from echocast._checks import check_generator, check_number, check_option, refuse
-from echocast.exceptions import ConstantTargetWarning, ForecastDivergenceWarning
+from echocast.exceptions import ForecastDivergenceWarning
 
 from ._adaptive import begin_scores
 from ._base import BaseForecaster
 from ._direct import advance_direct, calibrate_direct, learn_direct, predict_direct
-from ._intervals import ConformalScores, conformal_origins, draw_innovations, path_quantiles
-from ._levels import level_bounds
+from ._intervals import (
+    ConformalScores,
+    conformal_bands,
+    conformal_origins,
+    draw_innovations,
+    path_bands,
+)
 from ._mask import advance_masked, complete, leading_rows, learn_masked
 from ._recursive import RecursiveNetwork
 from ._recursive_origins import forecast_origins
@@ -278,7 +283,7 @@ class ESNForecaster(BaseForecaster):
 
     def _network_options(self):
         return {
-            "transforms": self.transforms,
+            "transforms": self._own_transforms(),
             "lags": self.lags,
             "n_units": self.n_units,
             "washout": self.washout,
@@ -361,22 +366,6 @@ class ESNForecaster(BaseForecaster):
         scores = calibrate_direct(*arguments) if conformal else [None] * len(members)
         for member, one, score in zip(members, series, scores):
             member._fit_direct, member._fit_scores = one, score
-
-    def _with_past(self, values, exog):
-        """Past-only columns are further variables, which forecasts need and do not show."""
-        n_known = exog.shape[1] - self._n_past
-        return np.concatenate([values, exog[:, n_known:]], axis=1), exog[:, :n_known]
-
-    def _warn_if_constant(self, values):
-        for column, label in zip(values.T, self._fit_form.labels):
-            column = column[~np.isnan(column)]
-            if len(column) and np.ptp(column) == 0:
-                name = "y" if self._fit_form.n_columns == 1 else f"column {label!r} of y"
-                warnings.warn(
-                    f"{name} is constant ({column[0]:g}); the forecast is that constant.",
-                    ConstantTargetWarning,
-                    stacklevel=4,
-                )
 
     def _calibrate(self, values, exog, seed, chain):
         """Errors from rolling origins of a model that knows the rows before all of them."""
@@ -491,23 +480,9 @@ class ESNForecaster(BaseForecaster):
 
     def _bands(self, points, exog, levels, probabilities):
         if self.interval != "bootstrap":
-            return self._conformal_bands(points, levels, probabilities)
-        wanted = [p for level in levels for p in level_bounds(level)] + list(probabilities)
-        rng = check_generator(self._fit_seed)
-        paths = self._paths(len(points), exog, self.n_boot, rng)
-        names = [f"{side}-{level:g}" for level in levels for side in ("lo", "hi")]
-        names += [f"q-{p:g}" for p in probabilities]
-        return dict(zip(names, path_quantiles(paths, wanted)))
-
-    def _conformal_bands(self, points, levels, probabilities):
-        scores, fields = self._fit_scores, {}
-        for level in levels:
-            half = scores.half_width(len(points), level)
-            fields[f"lo-{level:g}"] = scores.around(points, -half)
-            fields[f"hi-{level:g}"] = scores.around(points, half)
-        for p in probabilities:
-            fields[f"q-{p:g}"] = scores.around(points, scores.quantile(len(points), p))
-        return fields
+            return conformal_bands(self._fit_scores, points, levels, probabilities)
+        paths = self._paths(len(points), exog, self.n_boot, check_generator(self._fit_seed))
+        return path_bands(paths, levels, probabilities)
 
     def _backtest_forecasts(self, values, exog, origins, levels):
         """Forecasts from many origins at once, for `backtest`; see `forecast_origins`."""

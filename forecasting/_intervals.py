@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ._levels import level_bounds
 from ._transforms import Chain
 
 __all__ = [
@@ -14,6 +15,7 @@ __all__ = [
     "conformal_bands",
     "conformal_origins",
     "draw_innovations",
+    "path_bands",
     "path_quantiles",
 ]
 
@@ -63,6 +65,14 @@ def path_quantiles(paths: np.ndarray, probabilities: list[float]) -> np.ndarray:
     new values below a quantile is right on average.
     """
     return np.quantile(paths, probabilities, axis=2, method="weibull")
+
+
+def path_bands(paths: np.ndarray, levels: list, probabilities: list) -> dict[str, np.ndarray]:
+    """Fields "lo-80", "hi-80", ..., "q-0.1", ... of paths (h, D, M), each (h, D)."""
+    wanted = [p for level in levels for p in level_bounds(level)] + list(probabilities)
+    names = [f"{side}-{level:g}" for level in levels for side in ("lo", "hi")]
+    names += [f"q-{p:g}" for p in probabilities]
+    return dict(zip(names, path_quantiles(paths, wanted)))
 
 
 def conformal_origins(n_steps: int) -> tuple[int, np.ndarray]:

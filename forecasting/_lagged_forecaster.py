@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from echocast._checks import check_generator, check_number, check_option
-from echocast.exceptions import ConstantTargetWarning, ForecastDivergenceWarning
+from echocast.exceptions import ForecastDivergenceWarning
 
 from ._adaptive import begin_scores
 from ._base import BaseForecaster
@@ -19,10 +19,9 @@ from ._intervals import (
     conformal_bands,
     conformal_origins,
     draw_innovations,
-    path_quantiles,
+    path_bands,
 )
 from ._lagged import LaggedModel, steps_of
-from ._levels import level_bounds
 from ._mask import advance_masked, complete, leading_rows, learn_masked
 
 __all__ = ["LaggedForecaster"]
@@ -56,7 +55,7 @@ class LaggedForecaster(BaseForecaster):
             values,
             exog,
             self.season_length_,
-            transforms=self.transforms,
+            transforms=self._own_transforms(),
             owner=self._owner,
             **{"steps": steps_of("recursive", 1), **settings},
         )
@@ -101,22 +100,6 @@ class LaggedForecaster(BaseForecaster):
             return self._model(rows, known_columns, seed, seen)
 
         return learn_masked(make, values, exog, self.season_length_)
-
-    def _with_past(self, values, exog):
-        """Past-only columns are further variables, which forecasts need and do not show."""
-        n_known = exog.shape[1] - self._n_past
-        return np.concatenate([values, exog[:, n_known:]], axis=1), exog[:, :n_known]
-
-    def _warn_if_constant(self, values):
-        for column, label in zip(values.T, self._fit_form.labels):
-            column = column[~np.isnan(column)]
-            if len(column) and np.ptp(column) == 0:
-                name = "y" if self._n_columns == 1 else f"column {label!r} of y"
-                warnings.warn(
-                    f"{name} is constant ({column[0]:g}); the forecast is that constant.",
-                    ConstantTargetWarning,
-                    stacklevel=4,
-                )
 
     def _calibrate(self, values, exog, seed, chain):
         """Errors from rolling origins of a model that knows the rows before all of them."""
@@ -209,11 +192,8 @@ class LaggedForecaster(BaseForecaster):
     def _bands(self, points, exog, levels, probabilities):
         if self.interval != "bootstrap":
             return conformal_bands(self._fit_scores, points, levels, probabilities)
-        wanted = [p for level in levels for p in level_bounds(level)] + list(probabilities)
         paths = self._paths(len(points), exog, self.n_boot, check_generator(self._fit_seed))
-        names = [f"{side}-{level:g}" for level in levels for side in ("lo", "hi")]
-        names += [f"q-{p:g}" for p in probabilities]
-        return dict(zip(names, path_quantiles(paths, wanted)))
+        return path_bands(paths, levels, probabilities)
 
     # -------------------------------------------------------------- diagnostics
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import replace
 from typing import Any
 
@@ -9,12 +10,14 @@ import numpy as np
 import pandas as pd
 
 from echocast._checks import check_number
+from echocast.exceptions import ConstantTargetWarning
 
 from ._calendar import resolve_calendar, time_features
 from ._exog import ExogSpec, check_order_of_arguments, read_exog
 from ._frames import Form, Target, read_target
 from ._gaps import complete
 from ._index import TimeAxis, read_axis, read_horizon, seasonal_period, show
+from ._transforms_registry import sparing_last
 
 __all__ = ["Reader"]
 
@@ -29,6 +32,7 @@ class Reader:
     _masks = False  # whether missing="mask" is allowed, which passes NaN on to the hooks
     freq: Any
     missing: str
+    transforms: Any
     season_length: Any
     _fit_form: Form
     _fit_axis: TimeAxis
@@ -99,6 +103,27 @@ class Reader:
     def _n_past(self) -> int:
         """Exogenous columns that are known up to the cutoff alone; the last ones."""
         return self._fit_exog.n_past
+
+    def _with_past(self, values, exog):
+        """Past-only columns are further variables, which forecasts need and do not show."""
+        n_known = exog.shape[1] - self._n_past
+        return np.concatenate([values, exog[:, n_known:]], axis=1), exog[:, :n_known]
+
+    def _own_transforms(self):
+        """`transforms` for rows that past-only columns have been added to."""
+        n_columns = self._fit_form.n_columns
+        return sparing_last(self.transforms, n_columns, self._n_past, self._owner)
+
+    def _warn_if_constant(self, values):
+        for column, label in zip(values.T, self._fit_form.labels):
+            column = column[~np.isnan(column)]
+            if len(column) and np.ptp(column) == 0:
+                name = "y" if self._fit_form.n_columns == 1 else f"column {label!r} of y"
+                warnings.warn(
+                    f"{name} is constant ({column[0]:g}); the forecast is that constant.",
+                    ConstantTargetWarning,
+                    stacklevel=4,
+                )
 
     def _with_time(self, values, index, future=False):
         """Exogenous rows with the features of their stamps before the past-only columns."""

@@ -226,7 +226,7 @@ def network_for(forecaster: Any, Y: np.ndarray, X: np.ndarray, first: int) -> tu
     lead = leading_rows(values, forecaster._owner)
     season, owner = forecaster.season_length_, forecaster._owner
     whole = repeat_known(values[lead:], season)
-    network, _ = _blank(whole, exog[lead:], season, forecaster.transforms, owner)
+    network, _ = _blank(whole, exog[lead:], season, forecaster._own_transforms(), owner)
     for name in ("lags", "washout", "n_units", "esn"):
         setattr(network, name, getattr(forecaster._fit_network, name))
     return network, first + lead

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 from sklearn.base import clone
 
 from echocast._checks import refuse
@@ -13,7 +14,7 @@ from ._transforms import Deseasonalize, Difference, SeasonalDifference, Standard
 from ._transforms_power import BoxCox, Log, YeoJohnson
 from ._transforms_trend import Detrend
 
-__all__ = ["list_transforms", "register_transform", "resolve_transforms"]
+__all__ = ["list_transforms", "register_transform", "resolve_transforms", "sparing_last"]
 
 _REGISTRY: dict[str, Callable[[], Transform]] = {
     "box_cox": BoxCox,
@@ -85,6 +86,23 @@ def resolve_transforms(transforms: Any, owner: str) -> list[Transform]:
             steps.append(clone(item))
         else:
             refuse("transforms", owner, rule, transforms)
+    return steps
+
+
+def sparing_last(transforms: Any, n_columns: int, n_spared: int, owner: str) -> Any:
+    """Transforms of `n_columns` columns for rows with `n_spared` columns more, after them.
+
+    Logarithms and powers leave those as they are: they need not be positive. All other steps act
+    on them, too.
+    """
+    if not n_spared or (isinstance(transforms, str) and transforms == "auto"):
+        return transforms
+    steps: list[Any] = resolve_transforms(transforms, owner)
+    for step in steps:
+        mask = getattr(step, "columns", None)
+        if mask is not None or (step.bends and hasattr(step, "columns")):
+            own = step._mask(n_columns)
+            step.columns = np.concatenate([own, np.full(n_spared, not step.bends)])
     return steps
 
 

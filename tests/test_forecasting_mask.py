@@ -112,7 +112,7 @@ def test_a_missing_target_is_not_learnt_from():
 
     def make(filled, X, known):
         model = ESNForecaster(**SIZE, transforms="standardize", alpha=0.1, lags=3)
-        model.season_length_ = 1
+        model._read_first(filled, None)
         network = model._network(filled, X, 0, known)
         seen.append((network, filled.copy()))
         return network

@@ -13,7 +13,9 @@ from echocast.forecasting import (
     Deseasonalize,
     Detrend,
     Difference,
+    ESNForecaster,
     Log,
+    MarkovForecaster,
     SeasonalDifference,
     Standardize,
     Transform,
@@ -225,3 +227,20 @@ def test_names_give_fresh_steps(name):
     (step,) = resolve_transforms(name, "F")
     assert isinstance(step, Transform)
     assert not any(attribute.endswith("_") for attribute in vars(step))
+
+
+def test_past_only_columns_keep_their_sign():
+    """They are variables beside y, but a logarithm of y is none of theirs."""
+    noise = np.random.RandomState(0).randn(120, 2)
+    level = 0.2 * noise[:, 0].cumsum()
+    for step in (Log(), Log(columns=[True])):
+        model = MarkovForecaster(2, alpha=1.0, transforms=[step], past_columns=[0])
+        model.fit(np.exp(level), noise[:, 1:])
+        rows = np.column_stack([level - level.mean(), noise[:, 1]])
+        plain = MarkovForecaster(2, alpha=1.0, transforms=[]).fit(rows)
+        expected = np.exp(plain.predict(5)[:, 0] + level.mean())
+        assert_allclose(model.predict(5), expected, rtol=1e-9)
+    network = ESNForecaster(10, transforms=["log", "standardize"], past_columns=[0])
+    assert (network.fit(np.exp(level), noise[:, 1:]).predict(5) > 0).all()
+    with pytest.raises(InvalidParameterError, match="a mask of 1 booleans"):
+        model.set_params(transforms=[Log(columns=[True, True])]).fit(np.exp(level), noise[:, 1:])
