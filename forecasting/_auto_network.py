@@ -8,7 +8,7 @@ readouts of their own run side by side.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.linalg import qr, svd
@@ -33,7 +33,7 @@ class Setting(NamedTuple):
 class Weights:
     """Unscaled weights: recurrent (N, N) of spectral radius 1, input (N, K), bias (N,)."""
 
-    recurrent: object
+    recurrent: Any
     inputs: np.ndarray
     bias: np.ndarray
 

@@ -128,7 +128,7 @@ def find_structure(Y: np.ndarray, *, logs: bool = False) -> Structure:
     """
     in_logs = np.zeros(Y.shape[1], dtype=bool)
     if logs:
-        in_logs = (Y > 0).all(axis=0)
+        in_logs = np.asarray((Y > 0).all(axis=0))
         in_logs &= Y.max(axis=0) > _LOG_RATIO * np.quantile(Y, 0.05, axis=0)
         Y = Y.copy()
         Y[:, in_logs] = np.log(Y[:, in_logs])

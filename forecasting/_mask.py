@@ -43,7 +43,7 @@ def repeat_known(Y: np.ndarray, season_length: int) -> np.ndarray:
 
 def _gaps(missing: np.ndarray) -> Iterator[tuple[int, int]]:
     """Stretches of rows to predict at once: whole rows in a row, or one row known in part."""
-    whole = missing.all(axis=1)
+    whole = np.asarray(missing.all(axis=1))
     rows = np.flatnonzero(missing.any(axis=1))
     first = 0
     while first < len(rows):

@@ -152,7 +152,7 @@ class RecursiveNetwork:
 
     def weights(self, known: np.ndarray) -> np.ndarray:
         """One for each training row all of whose targets were observed, else zero."""
-        complete = known.all(axis=1)[self.chain.n_lost + 1 :]
+        complete = np.asarray(known.all(axis=1))[self.chain.n_lost + 1 :]
         if complete[self.washout :].sum() < _FEWEST_ROWS:
             raise ValueError(
                 f"`y` must have at least {_FEWEST_ROWS} rows to learn from; {len(known)} rows with "

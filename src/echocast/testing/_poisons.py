@@ -76,7 +76,7 @@ def read_cutoffs(cutoffs: Any, times: pd.Index, low: int, high: int, y: Any = No
     found = []
     for cutoff in cutoffs:
         is_row = isinstance(cutoff, numbers.Integral)
-        position = int(cutoff) if is_row else int(times.get_indexer([cutoff])[0]) + 1
+        position = int(cutoff) if is_row else int(times.get_indexer(pd.Index([cutoff]))[0]) + 1
         if not low <= position <= high:
             raise ValueError(
                 f"`cutoffs` must leave {low} to {high} of the {len(times)} times before them, got "
