@@ -12,8 +12,21 @@ import pandas as pd
 import echocast
 from echocast.datasets import load_co2, load_sunspots, lorenz63, mackey_glass
 from echocast.exceptions import EchocastWarning, ForecastDivergedError, InvalidParameterError
-from echocast.forecasting import BacktestResult, ESNForecaster, NaiveForecaster, backtest, mase
+from echocast.forecasting import (
+    AutoESNForecaster,
+    BacktestResult,
+    EnsembleForecaster,
+    ESNForecaster,
+    ForecastSearchCV,
+    LongForecaster,
+    MarkovForecaster,
+    NaiveForecaster,
+    ReservoirForecaster,
+    backtest,
+    mase,
+)
 from echocast.reservoir import ESNRegressor, ReservoirTransformer, spectral_radius, topologies
+from echocast.testing import check_causal
 
 
 def learn_a_system() -> np.ndarray:
@@ -34,6 +47,19 @@ def forecast_a_series() -> pd.DataFrame:
     result: BacktestResult = backtest(NaiveForecaster("drift"), y, horizon=11, n_windows=3)
     print(result.summary()["mase"], mase, load_co2, mackey_glass, echocast.__version__)
     return pd.DataFrame(model.predict(11, level=[80, 95]))
+
+
+def forecast_several_series(y: pd.Series, frame: pd.DataFrame) -> pd.DataFrame:
+    model = AutoESNForecaster(horizon=8, random_state=0)
+    assert_type(model.fit(y), AutoESNForecaster)
+    assert_type(model.apply(y), AutoESNForecaster)
+    pooled = ESNForecaster(strategy="direct", pooling="global").fit(y, static=frame)
+    mixed = EnsembleForecaster([pooled, MarkovForecaster(order=3)], method="median")
+    search = ForecastSearchCV(mixed, {"method": ["mean", "median"]}, horizon=8, cv=3)
+    print(search.fit(y).best_params_, check_causal(MarkovForecaster(), y, horizon=3))
+    around = ReservoirForecaster(ESNRegressor(50), lags=3)
+    assert_type(around.fit(y).sample(3, n_samples=10), pd.DataFrame)
+    return LongForecaster([model, around], freq="MS").fit(frame).predict(8)
 
 
 def handle() -> None:
