@@ -59,7 +59,7 @@ def forecast_several_series(y: pd.Series, frame: pd.DataFrame) -> pd.DataFrame:
     print(search.fit(y).best_params_, check_causal(MarkovForecaster(), y, horizon=3))
     around = ReservoirForecaster(ESNRegressor(50), lags=3)
     assert_type(around.fit(y).sample(3, n_samples=10), pd.DataFrame)
-    return LongForecaster([model, around], freq="MS").fit(frame).predict(8)
+    return pd.DataFrame(LongForecaster([model, around], freq="MS").fit(frame).predict(8))
 
 
 def handle() -> None:
