@@ -18,11 +18,11 @@ from typing import Any
 import numpy as np
 from joblib import Parallel, delayed
 
-from echocast.exceptions import ForecastDivergedError
 from echocast.reservoir import NVARRegressor
 
 from ._automatic import choose_transforms
 from ._exog_features import ExogFeatures
+from ._lagged_loop import LagLoop
 from ._recursive import Memory
 from ._step_models import RidgeSteps, StepModel
 from ._transforms import Chain
@@ -114,7 +114,8 @@ class LaggedModel:
         self.effect = self._known_effect(Z, E)
         Z, E = self._cleared(Z, E)
         self.lags = lags(Z, E)
-        self.horizon = max(shift for shift, _ in self.steps) + 1
+        self.models: list[StepModel] = []  # to come; tables need the lags alone
+        self.horizon = self._loop.horizon
         self.n_columns = Y.shape[1]
         needed = self.chain.n_lost + self.lags[-1] + self.horizon - 1 + _FEWEST_ROWS
         if len(Y) < needed:
@@ -215,26 +216,20 @@ class LaggedModel:
 
     # ---------------------------------------------------------------- tables
 
+    @property
+    def _loop(self):
+        return LagLoop(self.models, self.steps, self.lags)
+
     def _features(self, X):
         """Exogenous features of the rows that the chain leaves."""
         return self.exog.forward(X)[self.chain.n_lost - self.exog.n_lost :]
-
-    def _rows(self, window, known, first, n_rows, shift):
-        """Rows (M, n_rows, p) of the times from `first` on, given values (T, D, M).
-
-        `known` (n_rows, K, 1 or M) belongs to the same times.
-        """
-        n_paths = window.shape[2]
-        blocks = [window[first - shift - lag : first - shift - lag + n_rows] for lag in self.lags]
-        known = np.broadcast_to(known, (n_rows, known.shape[1], n_paths))
-        return np.concatenate([*blocks, known], axis=1).transpose(2, 0, 1)
 
     def _table(self, Z, E, shift, width, first=None):
         """Rows and targets of one model for the times from `first` on, by default all it can."""
         first = self.lags[-1] + shift if first is None else first
         n_rows = len(Z) - first
         E = E[len(E) - n_rows :, :, None]
-        rows = self._rows(Z[:, :, None], E, first, n_rows, shift)[0]
+        rows = self._loop.rows(Z[:, :, None], E, first, n_rows, shift)[0]
         ahead = [Z[first - width + 1 + k : len(Z) - width + 1 + k] for k in range(width)]
         return rows, np.concatenate(ahead, axis=1)
 
@@ -362,7 +357,7 @@ class LaggedModel:
         shift, width = self.steps[0]
         if width > 1:
             padded = np.concatenate([Z, np.zeros((shift, Z.shape[1]))])[:, :, None]
-            rows = self._rows(padded, np.empty((shift, 0, 1)), len(Z), shift, shift)
+            rows = self._loop.rows(padded, np.empty((shift, 0, 1)), len(Z), shift, shift)
             outputs = np.concatenate([outputs, self.models[0].run(rows, state)[0]], axis=1)
         return outputs[0, :, : self.n_columns]
 
@@ -417,57 +412,11 @@ class LaggedModel:
         history = np.repeat(memory.history[:, :, None], n_paths, axis=2)
         states = [None if s is None else np.repeat(s, n_paths, axis=0) for s in memory.state]
         inputs = known[:, :, None] if self.effect is None else np.empty((n_steps, 0, 1))
-        scaled = self._loop(history, inputs, states, n_steps, innovations, memory.bounds)
+        scaled = self._loop.run(history, inputs, states, n_steps, innovations, memory.bounds)
         whole = scaled
         if self.effect is not None:
             whole = scaled + self._effect_of(known)[:, :, None]
         return self.chain.invert(whole, memory.tails, memory.position), scaled
-
-    def _loop(self, history, known, states, n_steps, innovations, bounds):
-        """Transformed paths (n_steps, D, M), block by block of the horizon."""
-        window = np.concatenate([history, np.zeros((n_steps + self.horizon, *history.shape[1:]))])
-        low, high = (bound[:, None] for bound in bounds)
-        now, end = len(history), len(history) + n_steps
-        while now < end:
-            stop = min(now + self.horizon, end)
-            known_here = known[now - len(history) : stop - len(history)]
-            block, states = self._block(window, known_here, states, now, stop)
-            if innovations is not None:
-                block = block + innovations[now - len(history) : stop - len(history)]
-            block = np.clip(block, low, high)
-            if not np.isfinite(block).all():
-                seen = np.abs(window[:now]).max(initial=0.0)
-                raise ForecastDivergedError(now - len(history), seen)
-            window[now:stop] = block
-            if stop < end:
-                states = self._catch_up(window, known_here, states, now, stop)
-            now = stop
-        return window[len(history) : end]
-
-    def _block(self, window, known, states, now, stop):
-        """Steps now to stop (h, D, M), and the states after the rows that gave them."""
-        block = np.empty((stop - now, *window.shape[1:]))
-        moved = list(states)
-        for i, (model, (shift, width)) in enumerate(zip(self.models, self.steps)):
-            if width == 1 and shift >= stop - now:
-                continue
-            here = known[: shift + 1] if width == 1 else np.empty((shift + 1, 0, 1))
-            rows = self._rows(window, here, now, shift + 1, shift)
-            outputs, moved[i] = model.run(rows, states[i])
-            steps = outputs[:, -1].reshape(len(outputs), width, -1).transpose(1, 2, 0)
-            begin = shift - width + 1
-            block[begin : begin + width] = steps[: stop - now - begin]
-        return block, moved
-
-    def _catch_up(self, window, known, states, now, stop):
-        """States after the rows of all times before `stop`, which follow those of a block."""
-        moved = list(states)
-        for i, (model, (shift, _)) in enumerate(zip(self.models, self.steps)):
-            first = now + shift + 1
-            if first < stop:
-                rows = self._rows(window, known[shift + 1 :], first, stop - first, shift)
-                moved[i] = model.run(rows, states[i])[1]
-        return moved
 
     def paths_from(
         self, Y: np.ndarray, X: np.ndarray, ends: np.ndarray, n_steps: int
@@ -499,7 +448,7 @@ class LaggedModel:
         known = E[places[None, :] + np.arange(n_steps)[:, None]]
         bounds = 2 * self.low - self.high, 2 * self.high - self.low
         history, known = np.moveaxis(history, 1, 2), np.moveaxis(known, 1, 2)
-        return self._loop(history, known, states, n_steps, None, bounds)
+        return self._loop.run(history, known, states, n_steps, None, bounds)
 
     def _states_at(self, model, shift, width, Z, E, places):
         """States (n_places, ...) before the rows of the times `places`."""
