@@ -22,13 +22,13 @@ from ._backtest_result import BacktestResult, Part, assemble
 from ._backtest_run import Done, SeriesRun, split_groups
 from ._frames import Target, read_target
 from ._gaps import complete
-from ._index import seasonal_period, show
+from ._index import read_axis, seasonal_period, show
 from ._levels import read_levels
 from ._metrics import resolve_metric
 from ._panel import Panel, is_panel, named, split_panel
 from ._windows import plan_windows
 
-__all__ = ["BacktestResult", "backtest"]
+__all__ = ["BacktestResult", "backtest", "usual_season"]
 
 
 def backtest(
@@ -155,9 +155,8 @@ def backtest(
         "window": window,
         "gap": gap,
     }
-    metrics = [metrics] if isinstance(metrics, str) or callable(metrics) else list(metrics)
-    for metric in metrics:
-        resolve_metric(metric, "backtest")
+    check_option("align", align, "backtest", ("calendar", "series_end"))
+    metrics = _check_metrics(metrics)
     common = {
         "levels": read_levels(level, "backtest"),
         "X_future": _check_policy(X_future),
@@ -202,6 +201,18 @@ def _check_forecaster(forecaster: Any) -> None:
     raise TypeError(f"backtest needs a forecaster such as ESNForecaster; got {got}.")
 
 
+def _check_metrics(metrics):
+    metrics = [metrics] if isinstance(metrics, str) or callable(metrics) else list(metrics)
+    names = [resolve_metric(metric, "backtest")[0] for metric in metrics]
+    twice = [name for name in names if names.count(name) > 1]
+    if twice:
+        raise ValueError(
+            f"`metrics` of backtest holds two called {twice[0]!r}, and scores are columns of that "
+            "name. Give functions names of their own."
+        )
+    return metrics
+
+
 def _check_policy(X_future):
     if not callable(X_future) and X_future not in ("actual", "persist"):
         refuse("X_future", "backtest", "'actual', 'persist' or a callable", X_future)
@@ -214,6 +225,24 @@ def _season(forecaster, targets, season_length):
         return int(season_length)
     own = getattr(forecaster, "season_length", "auto")
     return seasonal_period(max(targets, key=len).axis) if own == "auto" else own
+
+
+def usual_season(forecaster: Any, y: Any) -> int | str:
+    """The season that scaled errors of `forecaster` have by default; "auto" if y tells none."""
+    own = getattr(forecaster, "season_length", "auto")
+    if own != "auto":
+        return own
+    if not isinstance(y, (pd.Series, pd.DataFrame)):
+        return 1  # rows without dates
+    try:
+        freq = getattr(forecaster, "freq", None)
+        index = max(split_panel(y).parts, key=len).index if is_panel(y) else y.index
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", EchocastWarning)  # the backtest says it again
+            rows = complete(pd.Series(0.0, index), freq=freq, missing="ffill")
+        return seasonal_period(read_axis(rows.index, freq=freq))
+    except (TypeError, ValueError):
+        return "auto"  # no frequency without one of the forecaster's settings
 
 
 def _learns(n_windows: int, refit: Any) -> list[bool]:

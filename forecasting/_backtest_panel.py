@@ -11,7 +11,6 @@ import numpy as np
 import pandas as pd
 from sklearn.base import clone
 
-from echocast._checks import check_option
 from echocast.exceptions import InvalidParameterError
 
 from ._backtest_result import Origin
@@ -67,7 +66,6 @@ def plan_panel(panel: Panel, freq: Any, align: str, **places: Any) -> PanelPlan:
     **places
         As for `plan_windows`.
     """
-    check_option("align", align, "backtest", ("calendar", "series_end"))
     if align == "series_end":
         return _plan_from_ends(panel, places)
     grid = _grid(panel, freq)

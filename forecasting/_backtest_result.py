@@ -123,13 +123,15 @@ class BacktestResult:
         index = pd.MultiIndex.from_tuples(labels, names=keys)
         return pd.DataFrame(rows, index=index if len(keys) > 1 else index.get_level_values(0))
 
-    def marked(self, cutoffs: Any) -> BacktestResult:
+    def marked(self, used: Any) -> BacktestResult:
         """A copy that says which windows a search has chosen settings on.
 
         Parameters
         ----------
-        cutoffs : sequence of labels
-            Those that are no cutoff of this result are left out.
+        used : ForecastSearchCV or sequence of labels
+            A fitted search marks all windows that score a row which it may have looked at: up to
+            its last one. Labels mark the windows with these cutoffs; those that are no cutoff of
+            this result are left out.
 
         Returns
         -------
@@ -137,7 +139,10 @@ class BacktestResult:
             With `used_for_search`, which its repr shows: scores of such windows are too good.
         """
         mine = pd.Index(self.scores["cutoff"].drop_duplicates())
-        return replace(self, used_for_search=mine[mine.isin(list(cutoffs))])
+        if not hasattr(used, "last_scored_"):
+            return replace(self, used_for_search=mine[mine.isin(list(used))])
+        first = self.forecasts.groupby("cutoff")["time"].min()
+        return replace(self, used_for_search=mine[first.loc[mine] <= used.last_scored_])
 
     def plot(self, ax: Any = None, *, series: Any = None, variable: Any = None) -> Any:
         """Draw the true values with the forecast from each origin, and the error by step.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import warnings
+from dataclasses import replace
 from typing import Any, Self
 
 import numpy as np
@@ -16,9 +17,10 @@ from sklearn.utils.validation import check_is_fitted
 
 from echocast._checks import check_flag, check_number, check_option, refuse
 
-from ._backtest import backtest
+from ._backtest import usual_season
 from ._base import transaction
 from ._metrics import resolve_metric
+from ._search_scores import Job, before_holdout, comparable, results_table
 from ._search_space import (
     Proposals,
     check_space,
@@ -48,6 +50,10 @@ class ForecastSearchCV(MetaEstimatorMixin, BaseEstimator):
     before, and then fitted to all rows. The fitted search is that forecaster, and can itself be
     given to `backtest`, which then searches anew in each window.
 
+    Where a backtest of a panel skips windows that are too short for a candidate, all candidates
+    are compared over the windows that are left to each; one that lacks more than half of those
+    of another fails.
+
     Parameters
     ----------
     forecaster : forecaster
@@ -61,7 +67,8 @@ class ForecastSearchCV(MetaEstimatorMixin, BaseEstimator):
         Number of windows, or arguments of `backtest` that place them (``n_windows``, ``step``,
         ``gap``, ``window``, ``refit``, ``X_future``, ...).
     metric : str or callable, default="mase"
-        As in the `score` of forecasters; the lower, the better.
+        As in the `score` of forecasters; the lower, the better. Scaled errors of all candidates
+        are divided by those of one season: `season_length` of `cv`, or else of `forecaster`.
     method : {"grid", "random", "halving", "optuna"}, default="grid"
         "grid" tries every combination and "random" `n_iter` drawn ones. "halving" scores all of
         the grid, or `n_iter` draws if there are distributions, over few windows, and goes on
@@ -104,6 +111,8 @@ class ForecastSearchCV(MetaEstimatorMixin, BaseEstimator):
         Its forecasts there.
     cutoffs_ : list
         Labels of the origins that the search has used; scores from there are no test.
+    last_scored_ : label
+        The last row that a candidate was scored on; `BacktestResult.marked` goes by it.
 
     Examples
     --------
@@ -175,25 +184,25 @@ class ForecastSearchCV(MetaEstimatorMixin, BaseEstimator):
         for name in [n for n in vars(self) if n.endswith("_")]:
             del self.__dict__[name]
         parts, plan = self._check_params()
+        if plan.get("season_length", "auto") == "auto":  # candidates share one
+            plan["season_length"] = usual_season(self.forecaster, y)
         n_held = self._held_rows()
-        past_y, past_X = _before_holdout(y, X, n_held)
-        job = _Job(
-            self.forecaster, past_y, past_X, static, self.horizon, self.metric, plan,
-            self.error_score,
-        )  # fmt: skip
+        past = before_holdout(y, X, n_held, plan.get("align", "calendar"))
+        job = Job(
+            self.forecaster, (*past, static), self.horizon, self.metric, plan, self.error_score
+        )
         results = self._search(job, parts, plan)
         self._tabulate(results)
         self.holdout_score_, self.holdout_result_ = np.nan, None
-        winner = clone(self.forecaster).set_params(**clone(self.best_params_, safe=False))
         if n_held:
             plan = {k: v for k, v in plan.items() if k not in _PLACES}
             plan |= {"n_windows": n_held // self.horizon, "step": self.horizon}
-            result = _run(winner, y, X, static, self.horizon, self.metric, plan)
-            self.holdout_result_ = result
-            self.holdout_score_ = _mean(_by_window(result, self.metric))
+            job = replace(job, data=(y, X, static), plan=plan)
+            self.holdout_result_ = job.run(self.best_params_)
+            self.holdout_score_ = job.mean_score(self.holdout_result_)
         if self.refit:
             given = {} if static is None else {"static": static}
-            self.best_forecaster_ = winner.fit(y, X, **given)
+            self.best_forecaster_ = job.candidate(self.best_params_).fit(y, X, **given)
         return self
 
     def _check_params(self):
@@ -253,7 +262,8 @@ class ForecastSearchCV(MetaEstimatorMixin, BaseEstimator):
 
     def _score(self, job, candidates, n_windows=None) -> list[dict]:
         parallel = Parallel(n_jobs=self.n_jobs)
-        return list(parallel(delayed(job.score)(params, n_windows) for params in candidates))
+        found = parallel(delayed(job.score)(params, n_windows) for params in candidates)
+        return comparable(list(found), self.error_score)
 
     def _propose(self, job, parts) -> list[dict]:
         proposals = Proposals(parts, self.random_state)
@@ -261,10 +271,11 @@ class ForecastSearchCV(MetaEstimatorMixin, BaseEstimator):
         lot = effective_n_jobs(self.n_jobs)
         while len(results) < self.n_iter:
             asked = list(proposals.ask(min(lot, self.n_iter - len(results))))
-            scored = self._score(job, [params for _, params in asked])
-            for (trial, _), result in zip(asked, scored):
+            done = len(results)
+            results += self._score(job, [params for _, params in asked])
+            results = comparable(results, self.error_score)
+            for (trial, _), result in zip(asked, results[done:]):
                 proposals.tell(trial, result["mean"])
-            results += scored
         return results
 
     def _tabulate(self, results):
@@ -293,11 +304,12 @@ class ForecastSearchCV(MetaEstimatorMixin, BaseEstimator):
             ranked = np.where(np.isnan(means[own]), np.inf, means[own])
             ranks[own] = before + rankdata(ranked, method="min")
             before += int(own.sum())
-        self.cv_results_ = _table(results, means, ranks, from_end=not self._is_forward())
+        self.cv_results_ = results_table(results, means, ranks, from_end=not self._is_forward())
         self.best_index_ = int(np.flatnonzero(ranks == ranks.min())[0])
         self.best_params_ = results[self.best_index_]["params"]
         self.best_score_ = float(means[self.best_index_])
         self.cutoffs_ = max((r["cutoffs"] for r in results), key=len)
+        self.last_scored_ = max(r["last"] for r in results if r["cutoffs"])
 
     def _is_forward(self):
         return isinstance(self.cv, dict) and self.cv.get("initial") is not None
@@ -326,6 +338,10 @@ class ForecastSearchCV(MetaEstimatorMixin, BaseEstimator):
     def missing(self) -> Any:
         """What the forecaster does with missing values."""
         return self.forecaster.missing
+
+    @property
+    def _masks(self) -> bool:
+        return getattr(self.forecaster, "_masks", False)
 
     @property
     def season_length(self) -> Any:
@@ -397,118 +413,3 @@ class ForecastSearchCV(MetaEstimatorMixin, BaseEstimator):
 
 def _is_grid(parts):
     return not any(hasattr(values, "rvs") for part in parts for values in part.values())
-
-
-def _run(forecaster, y, X, static, horizon, metric, plan):
-    given = {} if static is None else {"static": static}
-    return backtest(forecaster, y, X, horizon=horizon, metrics=[metric], **plan, **given)
-
-
-def _by_window(result, metric) -> np.ndarray:
-    """Scores of each window, oldest first: means over series and variables."""
-    name = resolve_metric(metric, "ForecastSearchCV")[0]
-    return result.scores.groupby("cutoff", sort=True)[name].mean().to_numpy(dtype=np.float64)
-
-
-class _Job:
-    """What all candidates share."""
-
-    def __init__(self, forecaster, y, X, static, horizon, metric, plan, error_score):
-        self.forecaster, self.data, self.horizon = forecaster, (y, X, static), horizon
-        self.metric, self.plan, self.error_score = metric, plan, error_score
-
-    def score(self, params: dict, n_windows: int | None) -> dict:
-        """Scores of one candidate, over the whole plan or fewer windows of it."""
-        candidate = clone(self.forecaster).set_params(**clone(params, safe=False))
-        plan = self.plan if n_windows is None else self.plan | {"n_windows": n_windows}
-        try:
-            y, X, static = self.data
-            result = _run(candidate, y, X, static, self.horizon, self.metric, plan)
-        except Exception as error:  # whatever a candidate's settings lead to
-            if self.error_score == "raise":
-                raise
-            splits, text = np.array([float(self.error_score)]), f"{type(error).__name__}: {error}"
-            splits = np.repeat(splits, plan.get("n_windows") or 1)
-            return _row(params, splits, text, [], np.full((1, 2), np.nan))
-        once = result.scores.drop_duplicates("cutoff")
-        seconds = once[["fit_seconds", "predict_seconds"]].to_numpy()
-        cutoffs = sorted(once["cutoff"])
-        return _row(params, _by_window(result, self.metric), "", cutoffs, seconds)
-
-
-def _mean(splits) -> float:
-    known = splits[~np.isnan(splits)]
-    return float(known.mean()) if len(known) else np.nan
-
-
-def _row(params, splits, error, cutoffs, seconds):
-    known = splits[~np.isnan(splits)]
-    return {
-        "params": params,
-        "splits": splits,
-        "mean": _mean(splits),
-        "std": float(known.std()) if len(known) else np.nan,
-        "error": error,
-        "cutoffs": cutoffs,
-        "seconds": seconds,
-    }
-
-
-def _table(results, means, ranks, from_end) -> dict[str, Any]:
-    """`cv_results_`, in scikit-learn's layout."""
-    table: dict[str, Any] = {}
-    for k, name in enumerate(("fit_time", "score_time")):
-        table[f"mean_{name}"] = np.array([r["seconds"][:, k].mean() for r in results])
-        table[f"std_{name}"] = np.array([r["seconds"][:, k].std() for r in results])
-    names = sorted({name for r in results for name in r["params"]})
-    for name in names:
-        column = np.ma.MaskedArray(np.empty(len(results), dtype=object), mask=True)
-        for i, r in enumerate(results):
-            if name in r["params"]:
-                column[i] = r["params"][name]
-        table[f"param_{name}"] = column
-    table["params"] = [r["params"] for r in results]
-    width = max(len(r["splits"]) for r in results)
-    splits = np.full((len(results), width), np.nan)
-    for row, r in zip(splits, results):  # fewer windows are the last, or with `initial` the first
-        row[slice(width - len(r["splits"]), None) if from_end else slice(len(r["splits"]))] = r[
-            "splits"
-        ]
-    for k in range(width):
-        table[f"split{k}_test_score"] = splits[:, k].copy()
-    table["mean_test_score"] = means
-    table["std_test_score"] = np.array([r["std"] for r in results])
-    table["rank_test_score"] = ranks
-    for name in ("iter", "n_resources"):
-        if name in results[0]:
-            table[name] = np.array([r[name] for r in results])
-    return table
-
-
-def _before_holdout(y, X, n_held) -> tuple[Any, Any]:
-    """The rows that the search may see; of a panel those before a common time."""
-    if not n_held:
-        return y, X
-    if isinstance(getattr(y, "index", None), pd.MultiIndex):
-        times = y.index.get_level_values(-1)
-        order = times.unique().sort_values()
-        _check_length(len(order), n_held)
-        first = order[-n_held]
-        if X is not None and hasattr(X, "index"):
-            X = X[X.index.get_level_values(-1) < first]
-        return y[times < first], X
-    _check_length(len(y), n_held)
-    stop = len(y) - n_held
-    if hasattr(y, "iloc"):
-        if X is not None and hasattr(X, "iloc"):
-            X = X[X.index < y.index[stop]]
-        return y.iloc[:stop], X
-    return y[:stop], None if X is None else X[:stop]
-
-
-def _check_length(n_rows, n_held):
-    if n_rows <= n_held:
-        raise ValueError(
-            f"`y` has {n_rows} rows, too few to keep a hold-out of {n_held} from the search. Lower "
-            "`holdout` or `horizon`, or pass holdout=None."
-        )

@@ -277,6 +277,18 @@ def test_scores_by_other_groups_pool_their_forecasts():
             result.scores_by(by)
 
 
+def test_scores_have_names_of_their_own():
+    functions = [lambda a, b: 0.0, lambda a, b: 1.0]
+    for metrics in (["mae", "mae"], functions):
+        with pytest.raises(ValueError, match="holds two called"):
+            backtest(NaiveForecaster(), Y, horizon=5, metrics=metrics)
+
+
+def test_alignment_is_checked_for_one_series_too():
+    with pytest.raises(ValueError, match="'align' parameter of backtest"):
+        backtest(NaiveForecaster(), Y, horizon=5, align="start")
+
+
 def test_windows_that_a_search_has_used_are_marked():
     result = backtest(NaiveForecaster(), Y, horizon=5, n_windows=3, metrics="mae")
     assert len(result.used_for_search) == 0

@@ -2,6 +2,7 @@
 
 import importlib.util
 import itertools
+import warnings
 
 import numpy as np
 import pandas as pd
@@ -13,7 +14,7 @@ from sklearn.exceptions import FitFailedWarning, NotFittedError
 from sklearn.linear_model import Ridge
 from sklearn.model_selection import ParameterGrid
 
-from echocast.exceptions import EchocastWarning, InvalidParameterError
+from echocast.exceptions import EchocastWarning, InsertedRowsWarning, InvalidParameterError
 from echocast.forecasting import (
     EnsembleForecaster,
     ESNForecaster,
@@ -220,7 +221,7 @@ def test_an_interrupted_or_failed_search_leaves_the_former_one(monkeypatch):
     def interrupt(*_args, **_kwargs):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("echocast.forecasting._search.backtest", interrupt)
+    monkeypatch.setattr("echocast.forecasting._search_scores.backtest", interrupt)
     with pytest.raises(KeyboardInterrupt):
         found.fit(Y)
     assert vars(found) == before
@@ -396,3 +397,74 @@ def test_a_backtest_can_say_which_windows_the_search_used():
     result = backtest(found.best_forecaster_, Y, horizon=H, n_windows=5, metrics="mae")
     assert len(result.marked(found.cutoffs_).used_for_search) == 3
     assert len(found.holdout_result_.marked(found.cutoffs_).used_for_search) == 0
+
+
+def test_windows_that_overlap_those_of_a_search_are_marked_too():
+    found = search(cv=2).fit(Y)
+    assert found.last_scored_ == INDEX[N - H - 1]
+    result = backtest(found.best_forecaster_, Y, horizon=2, n_windows=8, step=1, metrics="mae")
+    marked = result.marked(found).used_for_search
+    assert list(marked) == [INDEX[N - H - k] for k in (4, 3, 2)]  # one step from the next
+    assert len(found.holdout_result_.marked(found).used_for_search) == 0
+    earlier = backtest(found.best_forecaster_, Y, horizon=H, n_windows=5, metrics="mae")
+    assert len(earlier.marked(found).used_for_search) == 4
+
+
+def test_scaled_errors_of_all_candidates_have_one_scale():
+    space = {"season_length": [1, 12]}
+    found = ForecastSearchCV(NaiveForecaster("last"), space, horizon=H, cv=3).fit(Y)
+    one, other = found.cv_results_["mean_test_score"]
+    assert one == other  # both repeat the last value
+    given = ForecastSearchCV(
+        NaiveForecaster("last"), space, horizon=H, cv={"n_windows": 3, "season_length": 1}
+    ).fit(Y)
+    assert given.best_score_ < 0.6 * one  # by the steps of one month
+    gaps = Y.drop(Y.index[[20, 30]])
+    for y in (PANEL, Y.to_numpy(), gaps):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", InsertedRowsWarning)
+            model = NaiveForecaster("last", missing="ffill")
+            found = ForecastSearchCV(model, space, horizon=H, cv=2).fit(y)
+        assert np.ptp(found.cv_results_["mean_test_score"]) == 0
+
+
+def test_a_hold_out_before_the_end_of_each_series_is_not_seen():
+    panel = pd.concat({"b": Y, "a": 2 * Y[: -4 * H]}, names=["id", "time"])
+    last = panel.groupby(level=0).cumcount(ascending=False).to_numpy() < H
+    plan = {"n_windows": 2, "align": "series_end"}
+    found = search(cv=plan).fit(panel)
+    assert len(found.holdout_result_.forecasts) == 2 * H
+    dirty = search(cv=plan).fit(panel.where(~last, 1e9))
+    assert_array_equal(dirty.cv_results_["mean_test_score"], found.cv_results_["mean_test_score"])
+    assert dirty.holdout_score_ > 1e8
+    assert sum("split" in name for name in found.cv_results_) == 2  # not one for each cutoff
+    ids = ("a", "b")
+    singles = [search({k: [v] for k, v in BEST.items()}, cv=2).fit(panel[i]) for i in ids]
+    assert_allclose(found.best_score_, np.mean([single.best_score_ for single in singles]))
+    with pytest.raises(ValueError, match="too few to keep a hold-out"):
+        search(cv=plan, holdout=N).fit(panel)
+
+
+@pytest.mark.filterwarnings("ignore::echocast.exceptions.EchocastWarning")
+def test_candidates_are_compared_over_the_windows_that_all_have():
+    young = Y[-2 * H - 8 :]  # 8 rows before the first window: no season of 12
+    hard = pd.concat({"a": Y, "young": 1e3 * young}, names=["id", "time"])
+    found = search({"season_length": [6, 12], "strategy": ["seasonal"]}, cv=1).fit(hard)
+    easy = search({"season_length": [6, 12], "strategy": ["seasonal"]}, cv=1).fit(Y)
+    for name in ("split0_test_score", "mean_test_score"):
+        assert_allclose(found.cv_results_[name], easy.cv_results_[name])
+    both = pd.concat({"a": Y, "young": young, "too": young + 1}, names=["id", "time"])
+    space = {"season_length": [6, 12], "strategy": ["seasonal"]}
+    with pytest.warns(FitFailedWarning, match=r"can forecast 1 of 3 windows; Length of `y`"):
+        found = search(space, cv=1).fit(both)
+    assert found.best_params_["season_length"] == 6
+    with pytest.raises(ValueError, match="can forecast 1 of 3"):
+        search(space, cv=1, error_score="raise").fit(both)
+
+
+def test_backtest_of_a_search_whose_forecaster_masks():
+    y = Y.copy()
+    y.iloc[[40, 41]] = np.nan
+    model = ESNForecaster(8, missing="mask", random_state=0)
+    found = ForecastSearchCV(model, {"leak_rate": [1.0]}, horizon=H, cv=1)
+    assert backtest(found, y, horizon=H, n_windows=1, metrics="mae").summary()["mae"] < 5
