@@ -355,6 +355,8 @@ class BaseForecaster(Reader, BaseEstimator, metaclass=ABCMeta):
         target = self._read_next(y)
         points = self._point(len(target), self._read_exog(X, target.index, future=True))
         seen = ~np.isnan(target.values).any(axis=1)  # NaN are let in by missing="mask" alone
+        if not seen.any():
+            raise ValueError("`y` has no complete row to score.")
         truth, points = target.values[seen], points[seen]
         errors = truth - points
         if name in ("mase", "rmsse") and np.isnan(self._fit_scales).any():

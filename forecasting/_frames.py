@@ -27,7 +27,7 @@ class Form:
 
     kind: str  # "series", "frame", "array1d" or "array2d"
     columns: tuple = ()  # of a frame
-    columns_name: Any = None
+    columns_name: Any = None  # or a tuple of names, of columns with several levels
     name: Any = None  # of a series
     n_columns: int = 1
 
@@ -164,7 +164,9 @@ def _unwrap(y):
         if not y.columns.is_unique:
             twice = y.columns[y.columns.duplicated()][0]
             raise ValueError(f"`y` has more than one column named {twice!r}.")
-        form = Form("frame", tuple(y.columns), columns_name=y.columns.name, n_columns=y.shape[1])
+        levels = y.columns.names
+        name = tuple(levels) if len(levels) > 1 else levels[0]
+        form = Form("frame", tuple(y.columns), columns_name=name, n_columns=y.shape[1])
         return form, y.index, [y.iloc[:, i] for i in range(y.shape[1])]
     if isinstance(y, np.ndarray) and y.ndim in (1, 2):
         y = unmasked(y)

@@ -141,6 +141,14 @@ def _futures(self, horizon, X):
     return panel, members, futures
 
 
+def _order_of(horizon):
+    """Where the rows of a (series, time) horizon stand among results, which go series by series."""
+    if not isinstance(horizon, pd.MultiIndex):
+        return slice(None)
+    by_series = np.argsort(pd.factorize(horizon.codes[0])[0], kind="stable")
+    return np.argsort(by_series)
+
+
 def _places(self, ids, what):
     places = self._fit_panel_ids.get_indexer(ids)
     if (places < 0).any():
@@ -167,8 +175,9 @@ def predict_panel(self: Any, horizon: Any, X: Any, levels: list, probabilities: 
             with named(label):
                 mine.update(member._bands(values, exog, levels, probabilities))
         fields.append({name: value[steps - 1] for name, value in mine.items()})
-    index = panel.stack([index for _, index, _ in futures])
-    whole = {name: np.concatenate([mine[name] for mine in fields]) for name in fields[0]}
+    order = _order_of(horizon)
+    index = panel.stack([index for _, index, _ in futures])[order]
+    whole = {name: np.concatenate([mine[name] for mine in fields])[order] for name in fields[0]}
     if levels or probabilities:
         return self._fit_form.fields(whole, index)
     return self._fit_form.points(whole["forecast"], index)
@@ -184,8 +193,9 @@ def sample_panel(self: Any, horizon: Any, X: Any, n_samples: int, random_state: 
         rng = np.random.RandomState([seed, zlib.crc32(repr(label).encode())])
         with named(label):
             paths.append(member._paths(int(steps[-1]), exog, n_samples, rng)[steps - 1])
-    index = panel.stack([index for _, index, _ in futures])
-    return self._fit_form.samples(np.concatenate(paths), index)
+    order = _order_of(horizon)
+    index = panel.stack([index for _, index, _ in futures])[order]
+    return self._fit_form.samples(np.concatenate(paths)[order], index)
 
 
 # ----------------------------------------------------------------- later rows

@@ -42,6 +42,14 @@ def test_a_frame_comes_back_as_a_frame():
     assert isinstance(one, pd.DataFrame)
 
 
+def test_columns_of_several_levels_come_back():
+    columns = pd.MultiIndex.from_tuples([("x", 1), ("x", 2)], names=["site", "sensor"])
+    wide = WIDE.set_axis(columns, axis=1)
+    assert fitted(wide).predict(3).columns.equals(columns)
+    assert fitted(wide).predict(3).columns.names == ["site", "sensor"]
+    assert fitted(wide).residuals().columns.names == ["site", "sensor"]
+
+
 @pytest.mark.parametrize("shape", [(30,), (30, 1), (30, 2)])
 def test_arrays_come_back_as_arrays(shape):
     y = np.arange(30.0).repeat(int(np.prod(shape)) // 30).reshape(shape)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
 from echocast.exceptions import InvalidParameterError
-from echocast.forecasting import ESNForecaster, NaiveForecaster, backtest
+from echocast.forecasting import ESNForecaster, MarkovForecaster, NaiveForecaster, backtest
 from echocast.forecasting._mask import _gaps, complete, learn_masked, repeat_known
 
 SIZE = {"n_units": 20, "random_state": 0, "missing": "mask"}
@@ -238,3 +238,11 @@ def test_too_little_to_learn_from_is_refused():
         ESNForecaster(**SIZE).fit(y)
     with pytest.raises(InvalidParameterError, match="'missing' parameter of NaiveForecaster"):
         NaiveForecaster(missing="mask").fit(np.arange(9.0))
+
+
+def test_a_score_needs_an_observed_row():
+    y = seasonal(np.random.RandomState(0), 60)
+    model = MarkovForecaster(2, missing="mask").fit(y)
+    assert model.score(np.array([np.nan, y[0]])) >= 0
+    with pytest.raises(ValueError, match="`y` has no complete row to score"):
+        model.score(np.array([np.nan, np.nan]))

@@ -122,6 +122,14 @@ def test_a_horizon_may_be_the_index_of_the_test_rows():
     assert forecast[("b", pd.Timestamp("2024-02-01"))] == PARTS["b"]["2023-02-01"]
 
 
+def test_forecasts_keep_the_order_of_a_horizon():
+    whole = SEASONAL.fit(Y).predict(3, level=80)
+    rows = whole.index[[0, 4, 1, 8, 2, 5]]  # of three series, mixed
+    assert rows.get_level_values(0).nunique() == 3
+    pd.testing.assert_frame_equal(SEASONAL.predict(rows, level=80), whole.loc[rows])
+    pd.testing.assert_frame_equal(SEASONAL.sample(rows), SEASONAL.sample(3).loc[rows])
+
+
 def test_update_moves_some_series_and_apply_replaces_them():
     head = Y[Y.index.get_level_values(1) < "2023-01-01"]
     tail = Y[Y.index.get_level_values(1) >= "2023-01-01"]
