@@ -150,10 +150,19 @@ def _read_start(esn, n_steps, history, lags, state, X, innovations):
     n_targets = len(esn.coef_)
     widths = {past.shape[2], x.shape[1], known.shape[2]}
     if innovations is not None:
+        if np.shape(innovations)[:-1] != (n_steps, n_targets):
+            raise ValueError(
+                f"`innovations` must have shape ({n_steps}, {n_targets}, n_paths), got "
+                f"{np.shape(innovations)}."
+            )
         widths.add(np.shape(innovations)[2])
     n_paths = max(widths)
     if not widths <= {1, n_paths}:
         raise ValueError(f"The numbers of paths differ: {sorted(widths)}.")
+    if not len(lags) or min(lags) < 1:
+        raise ValueError(f"`lags` must be ints >= 1, at least one, got {lags}.")
+    if len(x) != len(esn.b_):
+        raise ValueError(f"`state` must have {len(esn.b_)} units, got {len(x)}.")
     if past.shape[1] != n_targets or len(past) < max(lags):
         raise ValueError(
             f"`history` must have {n_targets} columns and at least {max(lags)} rows, got "
@@ -324,6 +333,8 @@ def leave_one_out_errors(
     weights = np.ones(len(X)) if sample_weight is None else np.asarray(sample_weight, dtype=float)
     known = RunningReadout.from_fit(esn) or _readout_of_rows(esn, X, washout, weights)
     start = washout if n_last is None else max(washout, len(X) - n_last)
+    if start >= len(X):
+        return np.empty((0, y.shape[1]))
     errors = []
     for first, features in _feature_chunks(esn, X, washout):
         keep = max(start - first, 0)

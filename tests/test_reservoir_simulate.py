@@ -124,6 +124,28 @@ def test_wrong_shapes_are_refused_by_name():
         simulate_paths(fed_back, 2, history=Y)
 
 
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"lags": (0, 2)}, "`lags` must be ints >= 1"),
+        ({"lags": ()}, "`lags` must be ints >= 1"),
+        ({"state": np.zeros(5)}, "`state` must have 12 units, got 5"),
+        ({"innovations": np.zeros((3, 1, 2))}, r"`innovations` must have shape \(4, 1, n_paths\)"),
+        ({"innovations": np.zeros((4, 2))}, "`innovations` must have shape"),
+    ],
+)
+def test_arguments_that_make_no_sense_are_refused_by_name(arguments, message):
+    esn, Y, _ = problem(0, 1, 0, (1, 2))
+    with pytest.raises(ValueError, match=message):
+        simulate_paths(esn, 4, **({"history": Y, "lags": (1, 2)} | arguments))
+
+
+def test_no_rows_have_no_leave_one_out_errors():
+    u = np.random.RandomState(0).randn(40, 1)
+    esn = ESNRegressor(5, alpha=1.0, random_state=0).fit(u[:-1], u[1:])
+    assert leave_one_out_errors(esn, u[:-1], u[1:], n_last=0).shape == (0, 1)
+
+
 def test_paths_of_a_fit_on_several_sequences_need_a_state():
     u = np.random.RandomState(1).randn(100, 2)
     esn = ESNRegressor(n_units=15, random_state=0).fit(u, u, groups=np.repeat(["a", "b"], 50))
