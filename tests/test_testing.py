@@ -105,6 +105,14 @@ class Dice(NaiveForecaster):
         return super().predict(horizon, **kwargs) + np.random.RandomState().rand()
 
 
+class ScalesWindowsByAll(ESNForecaster):
+    """All windows at once, moved by the mean of all rows that they were handed with."""
+
+    def _backtest_forecasts(self, values, exog, origins, levels):
+        fields = super()._backtest_forecasts(values, exog, origins, levels)
+        return {name: field + values.mean() for name, field in fields.items()}
+
+
 @pytest.mark.parametrize(
     ("forecaster", "y", "X", "message"),
     [
@@ -115,8 +123,10 @@ class Dice(NaiveForecaster):
         (ScalesXByAll(), Y, X, r"predict with all of X, rows after 2020-02-09 00:00:00 huge"),
         (TrustsX(past_columns=["x"]), Y, X, r"backtest\(refit=True\), .* column 'forecast'"),
         (lambda y, X: Shifted(by=float(y.std())), Y, None, r"backtest\(refit=True\)"),
+        (ScalesWindowsByAll(8), Y, None, r"backtest\(refit=False\), .* huge"),
     ],
-    ids=["smooths", "scales", "fills", "scales X", "past columns", "settings from all data"],
+    ids=["smooths", "scales", "fills", "scales X", "past columns", "settings from all data",
+         "windows at once"],
 )  # fmt: skip
 def test_planted_leaks_of_forecasters_are_caught(forecaster, y, X, message):
     with pytest.raises(AssertionError, match=message):
@@ -129,10 +139,10 @@ def test_honest_forecasters_pass():
     assert check_causal(NaiveForecaster(missing="ffill"), Y).n_comparisons == 24
     assert check_causal(Shifted(by=2.0), Y, cutoffs=[40, TIMES[44]]).refused == ()
     assert check_causal(lambda y, X: Shifted(by=len(y)), Y, cutoffs=1).n_comparisons == 9
-    assert check_causal(ESNForecaster(8), Y, X, level=80, cutoffs=1).n_comparisons == 12
+    assert check_causal(ESNForecaster(8), Y, X, level=80, cutoffs=1).n_comparisons == 15
     arrays = Y.to_numpy(), X.to_numpy()
     assert check_causal(NaiveForecaster(), arrays[0]).n_values > 300
-    assert check_causal(ESNForecaster(8), *arrays, cutoffs=1).n_comparisons == 12
+    assert check_causal(ESNForecaster(8), *arrays, cutoffs=1).n_comparisons == 15
     wide = pd.DataFrame({"a": Y, "b": -Y})
     assert "NaiveForecaster: 9 comparisons" in str(check_causal(NaiveForecaster(), wide, cutoffs=1))
     periods = Y.set_axis(pd.period_range("2020", periods=N, freq="D"))

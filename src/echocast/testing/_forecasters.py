@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import warnings
 from typing import Any
 
@@ -30,9 +32,10 @@ def check_causal(
     """Replace everything after a cutoff; nothing that is known before it may change by one bit.
 
     For each cutoff and each poison, three kinds of output are compared with those of the clean
-    data: the forecasts of `backtest` from the two last origins up to the cutoff, fitted anew and
-    updated; those of ``fit(y, X)`` and ``predict(horizon, X)`` when X goes on beyond the horizon;
-    and the `fitted_values` up to the cutoff of a model fitted to earlier rows, if there are any.
+    data: the forecasts of `backtest` from the two last origins up to the cutoff, fitted anew, and
+    updated in a backtest that goes on after the cutoff; those of ``fit(y, X)`` and
+    ``predict(horizon, X)`` when X goes on beyond the horizon; and the `fitted_values` up to the
+    cutoff of a model fitted to earlier rows, if there are any.
 
     Parameters
     ----------
@@ -121,14 +124,17 @@ class _Check:
         self.cutoff, self.horizon, self.level, self.ledger = cutoff, horizon, level, ledger
         made = make(y, X)
         self.past = [c for c in getattr(made, "past_columns", None) or [] if X is not None]
-        self.windows = [self._windows(y, X, refit) for refit in (True, False)]
+        self.runs = {"refit=True": {}, "refit=False": {"refit": False}}
+        if hasattr(made, "_backtest_forecasts"):  # all windows at once: each must know its own
+            self.runs["scaler='first_window'"] = {"scaler": "first_window"}
+        self.windows = {name: self._windows(y, X, **options) for name, options in self.runs.items()}
         self._refuse_chance()
         self.ahead = None if X is None else self._ahead(y, X)
         self.has_fitted = hasattr(made, "fitted_values")
         self.fitted = self._fitted(y, X) if self.has_fitted else None
 
     def _refuse_chance(self):
-        if not self._windows(self.y, self.X, True).equals(self.windows[0]):
+        if not self._windows(self.y, self.X).equals(self.windows["refit=True"]):
             raise ValueError(
                 f"{self.ledger.name} gives other forecasts when it is fitted again to the same "
                 "rows; give it a seed (random_state=0)."
@@ -140,9 +146,10 @@ class _Check:
         where = f"rows after {label} {how}"
         y = poison(self.y, self.times, self.cutoff, how)
         X = self._poisoned_X(self.cutoff + self.horizon, self.cutoff, how)
-        for clean, refit in zip(self.windows, (True, False)):
-            what = f"backtest(refit={refit}), {where}"
-            self._compare(what, clean, lambda refit=refit: self._windows(y, X, refit))
+        for name, options in self.runs.items():
+            what = f"backtest({name}), {where}"
+            run = functools.partial(self._windows_of_more, y, X, **options)
+            self._compare(what, self.windows[name], run)
         if self.ahead is not None:
             what = f"predict with all of X, {where}"
             self._compare(what, self.ahead, lambda: self._ahead(y, X))
@@ -161,23 +168,31 @@ class _Check:
         if changed is not None:
             self.ledger.compare(what, clean, changed)
 
-    def _windows(self, y, X, refit):
+    def _windows_of_more(self, y, X, **options):
+        """The same forecasts from a backtest that goes on into the changed rows, if it can."""
+        room = self.cutoff + 2 * self.horizon <= len(self.times)
+        if options and room:
+            with contextlib.suppress(TypeError, ValueError, ArithmeticError):
+                return self._windows(y, X, n_later=1, **options)
+        return self._windows(y, X, **options)
+
+    def _windows(self, y, X, n_later=0, **options):
         """Forecasts from the cutoff and `horizon` steps before it, without the true values."""
-        stop, forecaster = self.cutoff + self.horizon, self.make(y, X)
+        stop, forecaster = self.cutoff + (1 + n_later) * self.horizon, self.make(y, X)
         result = backtest(
             forecaster,
             until(y, self.times, stop),
             until(X, self.times, stop),
             horizon=self.horizon,
-            n_windows=2,
+            n_windows=2 + n_later,
             level=self.level,
             metrics=[_no_score],
-            refit=refit,
+            **options,
         )
-        labels = [
-            c for c in ("series", "cutoff", "variable", "time", "step") if c in result.forecasts
-        ]
-        return result.forecasts.drop(columns="y").set_index(labels)
+        frame = result.forecasts
+        frame = frame[frame["cutoff"] <= self.times[self.cutoff - 1]]
+        labels = [c for c in ("series", "cutoff", "variable", "time", "step") if c in frame]
+        return frame.drop(columns="y").set_index(labels)
 
     def _ahead(self, y, X):
         """A fit to the rows before the cutoff, with all of X in fit and predict (by label)."""
