@@ -32,6 +32,7 @@ __all__ = ["LagMemory", "LaggedModel", "steps_of"]
 
 _MOST_ERRORS = 1000
 _FEWEST_ROWS = 4
+_FEWEST_ERRORS = 20  # rows without gaps, below which gaps are filled
 _TRIALS = 5
 _TRIAL_STEPS = 100
 _MOST_RAISES = 10
@@ -250,7 +251,8 @@ class LaggedModel:
     ) -> tuple[np.ndarray, np.ndarray]:
         """Errors of training rows by weights that did not learn from them.
 
-        Rows with a value that was not `known` are left out of `scaled`, and NaN in `residuals`.
+        Rows with a value that was not `known` are left out of `scaled` where enough others are
+        there, and NaN in `residuals`.
 
         Returns
         -------
@@ -277,8 +279,7 @@ class LaggedModel:
         leverage = self.chain.leverage  # nor did the seasonal means see the row
         scaled = np.concatenate(joint, axis=1)
         spread = np.tile(np.broadcast_to(leverage, self.n_columns), self.horizon)
-        scaled = scaled[~np.isnan(scaled).any(axis=1)]
-        scaled = (scaled / (1 - spread))[-_MOST_ERRORS:]
+        scaled = (_without_gaps(scaled) / (1 - spread))[-_MOST_ERRORS:]
         single = found[0][:, : self.n_columns] / (1 - leverage)
         if self.steps[0][1] > 1:  # the last values stand in no row that all targets are known of
             rows = self._table(Z, E, *self.steps[0])[0]
@@ -461,3 +462,22 @@ class LaggedModel:
         if any(state is None for state in states):  # no memory, or nothing seen before them all
             return None
         return np.concatenate(states)
+
+
+def _without_gaps(errors):
+    """Rows of errors without NaN, or with the last known error of the same column in their places.
+
+    The latter where many steps ahead leave few origins after which all values were observed.
+    """
+    gaps = np.isnan(errors)
+    whole = ~gaps.any(axis=1)
+    if whole.all() or whole.sum() >= _FEWEST_ERRORS:
+        return errors[whole]
+    if gaps.all(axis=0).any():
+        return errors[:0]
+    filled = errors.copy()
+    for column, gap in zip(filled.T, gaps.T):
+        known = np.flatnonzero(~gap)
+        before = np.searchsorted(known, np.flatnonzero(gap)) - 1
+        column[gap] = column[known[np.maximum(before, 0)]]
+    return filled[~gaps.all(axis=1)]

@@ -180,6 +180,11 @@ class LaggedForecaster(BaseForecaster):
 
     def _innovations(self, n_steps, n_paths, rng):
         """Errors (n_steps, D, n_paths): of single steps, or of all steps from one origin."""
+        if not len(self._fit_errors):
+            raise ValueError(
+                "Too few rows of `y` were observed for intervals: the error of a forecast is not "
+                "known for each step. Use missing='interpolate', or fewer steps in `horizon`."
+            )
         horizon = self._fit_model.horizon
         if horizon == 1:
             return draw_innovations(self._fit_errors, n_steps, n_paths, rng)

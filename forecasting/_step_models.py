@@ -89,12 +89,18 @@ class _Forward(StepModel):
         """An unfitted model like this one."""
 
     def errors(self, rows, targets, n_last, weights=None):
-        """Errors of folds of the second half, each by a model fitted to the rows before it."""
+        """Errors of folds of the second half, each by a model fitted to the rows before it.
+
+        NaN where no row before is an example.
+        """
         n = len(rows)
         edges = np.unique(np.linspace(n // 2, n, _FOLDS + 1).astype(int))
         parts = []
         for begin, end in pairwise(edges):
             known = None if weights is None else weights[:begin]
+            if known is not None and not known.any():
+                parts.append(np.full(targets[begin:end].shape, np.nan))
+                continue
             model = self._fresh().fit(rows[:begin], targets[:begin], known)
             outputs = model.run(rows[None, :end], None)[0][0]
             parts.append(targets[begin:end] - outputs[begin:])

@@ -364,6 +364,20 @@ def test_masked_refits_leave_the_same_rows_out(strategy):
     assert counts == [sum(usable[: 120 - 1 - width]), sum(usable)]
 
 
+def test_intervals_of_direct_forecasts_where_no_origin_has_all_steps():
+    y = NOISE[:, 0].copy()
+    y[5::12] = np.nan
+    model = ReservoirForecaster(
+        Ridge(), lags=2, strategy="direct", horizon=12, transforms=[], missing="mask"
+    )
+    bands = model.set_params(random_state=0, n_boot=500).fit(y).predict(12, level=80)
+    half = (bands["hi-80"] - bands["lo-80"]) / 2
+    assert_allclose(half.mean(), 1.28, rtol=0.2)  # of a standard normal distribution
+    late = np.r_[np.arange(4.0), np.full(60, np.nan), np.arange(8.0)]
+    with pytest.raises(ValueError, match="Too few rows of `y` were observed for intervals"):
+        model.fit(late).predict(12, level=80)
+
+
 def test_masks_need_weights_where_rows_have_a_memory():
     states = make_pipeline(ReservoirTransformer(10, random_state=0), Ridge())
     model = ReservoirForecaster(states, missing="mask", random_state=0).fit(HOLES)
