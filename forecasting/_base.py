@@ -14,7 +14,7 @@ import pandas as pd
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
-from echocast._checks import check_generator, check_number
+from echocast._checks import check_generator, check_number, stack_level
 from echocast.exceptions import EchocastWarning
 
 from ._levels import read_levels, read_quantiles
@@ -363,7 +363,7 @@ class BaseForecaster(Reader, BaseEstimator, metaclass=ABCMeta):
             warnings.warn(
                 "The training part repeats exactly after one season, so the scaled error is NaN.",
                 EchocastWarning,
-                stacklevel=2,
+                stacklevel=stack_level(),
             )
         if name == "mase":
             return float((np.abs(errors).mean(axis=0) / self._fit_scales[0]).mean())

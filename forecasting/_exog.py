@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from echocast._checks import stack_level
 from echocast.exceptions import ExtraColumnsWarning
 
 from ._frames import LARGEST, read_values, unmasked
@@ -162,7 +163,9 @@ def _pick_columns(frame, columns, all_columns):
     extra = [c for c in frame.columns if c not in columns and c not in all_columns]
     if extra:
         warnings.warn(
-            f"Ignored columns not seen at fit: {extra}.", ExtraColumnsWarning, stacklevel=5
+            f"Ignored columns not seen at fit: {extra}.",
+            ExtraColumnsWarning,
+            stacklevel=stack_level(),
         )
     return frame[list(columns)]
 

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from pandas.tseries.frequencies import to_offset
 
+from echocast._checks import stack_level
 from echocast.exceptions import InsertedRowsWarning
 
 from ._index import inferred_freq, likely_freq, show
@@ -52,7 +53,7 @@ def complete(y: Any, *, freq: Any, missing: str, start: Any = None) -> Any:
         f"`y` lacks {len(absent)} row{'s' if len(absent) > 1 else ''} of its grid, first "
         f"{show(absent[0])}; put in as missing, for missing={missing!r}.",
         InsertedRowsWarning,
-        stacklevel=3,
+        stacklevel=stack_level(),
     )
     if isinstance(y, pd.Series):
         y = y.astype(np.float64) if y.dtype.kind == "b" else y

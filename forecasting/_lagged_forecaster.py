@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from echocast._checks import check_generator, check_number, check_option
+from echocast._checks import check_generator, check_number, check_option, stack_level
 from echocast.exceptions import ForecastDivergenceWarning
 
 from ._adaptive import begin_scores
@@ -170,7 +170,7 @@ class LaggedForecaster(BaseForecaster):
                 f"Forecast leaves the training range of {self._fit_form.labels[column]!r} (after "
                 f"transforms) by 1x its span at step {step + 1} and is held there.",
                 ForecastDivergenceWarning,
-                stacklevel=4,
+                stacklevel=stack_level(),
             )
 
     def _paths(self, n_steps, exog, n_paths, rng):

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from echocast._checks import check_number
+from echocast._checks import check_number, stack_level
 from echocast.exceptions import ConstantTargetWarning
 
 from ._calendar import resolve_calendar, time_features
@@ -122,7 +122,7 @@ class Reader:
                 warnings.warn(
                     f"{name} is constant ({column[0]:g}); the forecast is that constant.",
                     ConstantTargetWarning,
-                    stacklevel=4,
+                    stacklevel=stack_level(),
                 )
 
     def _with_time(self, values, index, future=False):

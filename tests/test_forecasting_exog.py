@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from echocast.exceptions import ExtraColumnsWarning
-from echocast.forecasting import ESNForecaster
+from echocast.exceptions import EchocastWarning, ExtraColumnsWarning
+from echocast.forecasting import EnsembleForecaster, ESNForecaster, MarkovForecaster
 from echocast.forecasting._exog_features import ExogFeatures
 from echocast.forecasting._transforms import Chain, Difference, SeasonalDifference
 
@@ -159,3 +159,24 @@ def test_a_relation_survives_differencing():
     model.fit(y.iloc[TRAIN], x.iloc[TRAIN])
     got = model.predict(10, x)
     assert np.abs(got - y.iloc[N:]).max() < 0.3 * np.abs(y.iloc[N:] - y.iloc[N - 1]).max()
+
+
+def test_warnings_point_at_the_code_of_the_user():
+    index = pd.date_range("2024-01-01", periods=32, freq="D")
+    y = pd.Series(np.sin(np.arange(32)), index=index)
+    X = pd.DataFrame({"a": np.cos(np.arange(32)), "more": 1.0}, index=index)
+    model = MarkovForecaster(2).fit(y[:30], X[["a"]])
+    pair = EnsembleForecaster([model, model]).fit(y[:30], X[["a"]])
+    flat = 0 * y + 1
+    calls = (
+        lambda: MarkovForecaster(2).fit(flat),
+        lambda: MarkovForecaster(2).fit(pd.concat({"s": flat})),
+        lambda: model.predict(2, X),
+        lambda: model.apply(y[:30], X),
+        lambda: model.update(y[30:31], X),
+        lambda: pair.predict(2, X, level=80),
+    )
+    for call in calls:
+        with pytest.warns(EchocastWarning) as caught:
+            call()
+        assert {warning.filename for warning in caught} == {__file__}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 import numbers
 from typing import Any
@@ -10,7 +11,14 @@ import numpy as np
 
 from echocast.exceptions import InvalidParameterError
 
-__all__ = ["check_flag", "check_generator", "check_number", "check_option", "refuse"]
+__all__ = [
+    "check_flag",
+    "check_generator",
+    "check_number",
+    "check_option",
+    "refuse",
+    "stack_level",
+]
 
 
 def refuse(name: str, owner: str, rule: str, value: Any) -> None:
@@ -100,3 +108,11 @@ def check_generator(random_state: Any) -> np.random.RandomState:
         f"{random_state!r} cannot be used to seed a random generator; pass None, an int in "
         "[0, 2**32 - 1], a RandomState, a Generator or a SeedSequence."
     )
+
+
+def stack_level() -> int:
+    """The `stacklevel` by which a warning points at the code that called this package."""
+    frame, level = inspect.currentframe(), 0
+    while frame is not None and frame.f_globals.get("__name__", "").startswith("echocast."):
+        frame, level = frame.f_back, level + 1
+    return level
