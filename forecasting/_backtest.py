@@ -174,6 +174,7 @@ def backtest(
         "season_length": season_length,
         "metrics": metrics,
         "level": common["levels"],
+        "missing": getattr(forecaster, "missing", "raise"),
     }
     if is_panel(y):
         options = {"align": align, "static": static, "refit": refit}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -10,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from echocast._checks import refuse
+from echocast.exceptions import EchocastWarning
 
 from ._frames import Target, fill
 from ._metrics import coverage, mae, resolve_metric, rmse
@@ -19,6 +21,7 @@ __all__ = ["BacktestResult", "Origin", "Part", "assemble"]
 
 _KEYS = ("series", "cutoff", "variable")
 _SECONDS = ("fit_seconds", "predict_seconds")
+_SCALED = ("mase", "rmsse")
 _GROUPS = ("cutoff", "series", "step", "time", "variable")
 
 
@@ -39,8 +42,8 @@ class BacktestResult:
         ``predict_seconds``.
     settings : dict
         How the windows were made: horizon, step, window, gap, refit, X_future, season_length,
-        metrics, level; ``scaler`` ("refit" or "first_window") and ``path`` ("fast", "loop" or
-        "mixed"), as it was done; for a panel ``align`` and ``pooling``.
+        metrics, level, missing; ``scaler`` ("refit" or "first_window") and ``path`` ("fast",
+        "loop" or "mixed"), as it was done; for a panel ``align`` and ``pooling``.
     skipped : DataFrame
         ``series``, ``cutoff`` and ``reason`` of the windows of a panel that could not be made.
     scales : DataFrame
@@ -114,12 +117,12 @@ class BacktestResult:
         frame = frame[frame["y"].notna()]
         if not self.scales.empty:
             frame = frame.merge(self.scales, on=[key for key in _KEYS if key in self.scales])
-        metrics = [resolve_metric(metric, "backtest") for metric in self.settings["metrics"]]
-        levels = self.settings["level"]
+        metrics, levels = _resolved(self.settings["metrics"]), self.settings["level"]
         labels, rows = [], []
         for key, group in frame.groupby(keys, sort=True):
             labels.append(key)
-            rows.append(_measure_group(group, metrics, levels))
+            fields = {name: column.to_numpy() for name, column in group.items()}
+            rows.append({"n": len(group)} | _measure(fields, metrics, levels))
         index = pd.MultiIndex.from_tuples(labels, names=keys)
         return pd.DataFrame(rows, index=index if len(keys) > 1 else index.get_level_values(0))
 
@@ -163,21 +166,33 @@ class BacktestResult:
         return BacktestDisplay.from_predictions(self, series=series, variable=variable, ax=ax)
 
 
-def _measure_group(group, metrics, levels):
-    truth, points = group["y"].to_numpy(), group["forecast"].to_numpy()
-    row = {"n": len(group)}
-    for name, function in metrics:
-        if name in ("mase", "rmsse"):
-            scale = group[f"{name}_scale"].to_numpy()
-            known = np.isfinite(scale)
-            scaled = truth[known] / scale[known], points[known] / scale[known]
-            error = mae if name == "mase" else rmse
-            row[name] = error(*scaled) if known.any() else np.nan
+def _resolved(metrics):
+    """Triples (name, function of the true and predicted values, whether errors are scaled)."""
+    found = [(*resolve_metric(metric, "backtest"), metric in _SCALED) for metric in metrics]
+    return [(name, lambda a, b, f=f: f(a, b, None, 1), scaled) for name, f, scaled in found]
+
+
+def _measure(fields, metrics, levels) -> dict[str, float]:
+    """Scores of some forecasts, all of which have a true value."""
+    truth, points = fields["y"], fields["forecast"]
+    scores = {}
+    for name, function, is_scaled in metrics:
+        if is_scaled:
+            scores[name] = _scaled_error(name, truth - points, fields[f"{name}_scale"])
         else:
-            row[name] = function(truth, points, None, 1)
-    for level in levels:
-        row[f"coverage-{level:g}"] = coverage(truth, group[f"lo-{level:g}"], group[f"hi-{level:g}"])
-    return row
+            scores[name] = function(truth, points)
+    for v in levels:
+        scores[f"coverage-{v:g}"] = coverage(truth, fields[f"lo-{v:g}"], fields[f"hi-{v:g}"])
+    return scores
+
+
+def _scaled_error(name, errors, scales):
+    """MASE or RMSSE of the errors whose scale is known; NaN if there are none."""
+    known = np.isfinite(scales)
+    errors = errors[known] / scales[known]
+    if not len(errors):
+        return np.nan
+    return (mae if name == "mase" else rmse)(np.zeros(len(errors)), errors)
 
 
 # -------------------------------------------------------------------- assembling
@@ -211,18 +226,17 @@ def assemble(
     ----------
     parts : sequence of Part
     settings : dict
-        Of the result; "metrics", "level" and "season_length" say how to score.
+        Of the result; "metrics", "level", "season_length" and "missing" say how to score.
     skipped : sequence of (series, cutoff, reason)
     panel : bool
     """
-    metrics = [resolve_metric(metric, "backtest") for metric in settings["metrics"]]
-    levels, season = settings["level"], settings["season_length"]
     parts = [part for part in parts if part.origins]
     forecasts = pd.concat([_forecast_frame(part, panel) for part in parts], ignore_index=True)
-    rows = [row for part in parts for row in _score_rows(part, panel, metrics, levels, season)]
+    rows = [row for part in parts for row in _score_rows(part, panel, settings)]
     scores = pd.DataFrame([score for score, _ in rows])
     scales = pd.DataFrame([scale for _, scale in rows])
     left_out = pd.DataFrame(list(skipped), columns=["series", "cutoff", "reason"])
+    _warn_of_unscaled(scales, settings)
     return BacktestResult(forecasts, scores, settings, left_out, scales)
 
 
@@ -250,44 +264,56 @@ def _forecast_frame(part, panel):
     return pd.DataFrame(data)
 
 
-def _score_rows(part, panel, metrics, levels, season):
+def _score_rows(part, panel, settings):
     """Pairs (scores, scales) for each origin and variable."""
-    target = part.target
-    complete = not np.isnan(target.values).any()
+    target, season = part.target, settings["season_length"]
+    metrics, levels = _resolved(settings["metrics"]), settings["level"]
+    # scales are those of what the forecaster learns from: filled as it fills, or not at all
+    fills = np.isnan(target.values).any() and settings["missing"] != "mask"
     for origin in part.origins:
         window, fields = origin.window, origin.fields
         truth = target.values[window.first : window.last]
         train = target.values[window.start : window.stop]
-        train = train if complete else fill(train, "ffill")
+        train = fill(train, settings["missing"]) if fills else train
         for i, label in enumerate(target.form.labels):
             key = {"series": part.label} if panel else {}
             key["cutoff"] = target.index[window.stop - 1]
             if target.form.n_columns > 1:
                 key["variable"] = label
             mine = {name: values[:, i] for name, values in fields.items()}
-            score = _measure(truth[:, i], mine, train[:, i], metrics, levels, season)
+            scales = _scales(train[:, i], season)
+            score = _score_steps(truth[:, i], mine, scales, metrics, levels)
             seconds = dict(zip(_SECONDS, (origin.fit_seconds, origin.predict_seconds)))
-            yield key | score | seconds, key | _scales(train[:, i], season)
+            yield key | score | seconds, key | scales
 
 
-def _measure(truth, fields, train, metrics, levels, season) -> dict[str, float]:
+def _score_steps(truth, fields, scales, metrics, levels) -> dict[str, float]:
     """Scores of one variable over the steps that were observed."""
     seen = ~np.isnan(truth)
-    names = [name for name, _ in metrics] + [f"coverage-{v:g}" for v in levels]
     if not seen.any():
+        names = [name for name, *_ in metrics] + [f"coverage-{v:g}" for v in levels]
         return dict.fromkeys(names, np.nan)
-    truth, train = truth[seen], train[~np.isnan(train)]
-    fields = {name: values[seen] for name, values in fields.items()}
-    scores = [f(truth, fields["forecast"], train, season) for _, f in metrics]
-    for level in levels:
-        scores.append(coverage(truth, fields[f"lo-{level:g}"], fields[f"hi-{level:g}"]))
-    return dict(zip(names, scores))
+    fields = {"y": truth[seen]} | {name: values[seen] for name, values in fields.items()}
+    fields |= {name: np.full(len(fields["y"]), scale) for name, scale in scales.items()}
+    return _measure(fields, metrics, levels)
 
 
 def _scales(train, season):
-    """Denominators of MASE and RMSSE, NaN where those are."""
-    train = train[~np.isnan(train)]
+    """Denominators of MASE and RMSSE, from pairs of observed rows; NaN where there are none."""
     changes = train[season:] - train[:-season]
-    if not len(changes) or not changes.any():
+    changes = changes[~np.isnan(changes)]
+    if not changes.any():
         return {"mase_scale": np.nan, "rmsse_scale": np.nan}
     return {"mase_scale": np.abs(changes).mean(), "rmsse_scale": np.sqrt((changes**2).mean())}
+
+
+def _warn_of_unscaled(scales, settings):
+    n_unscaled = int(scales["mase_scale"].isna().sum())
+    if n_unscaled and any(metric in _SCALED for metric in settings["metrics"]):
+        warnings.warn(
+            f"The training parts of {n_unscaled} of {len(scales)} rows of `scores` repeat exactly "
+            f"after one season ({settings['season_length']} steps) or are not longer than that, so "
+            "their scaled errors are NaN. Train on more rows or pass a shorter season_length.",
+            EchocastWarning,
+            stacklevel=5,
+        )

@@ -13,6 +13,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from echocast.datasets import load_co2, load_el_nino, load_sunspots
+from echocast.exceptions import EchocastWarning
 from echocast.forecasting import ESNForecaster, NaiveForecaster, backtest, mase
 from echocast.forecasting._windows import Window, plan_windows
 from echocast.reservoir import ESNRegressor
@@ -275,6 +276,35 @@ def test_scores_by_other_groups_pool_their_forecasts():
     for by in ("week", [], ["step", "series"]):
         with pytest.raises(ValueError, match="'by' parameter of scores_by"):
             result.scores_by(by)
+
+
+@pytest.mark.parametrize("missing", ["ffill", "interpolate", "mask"])
+def test_scaled_errors_are_those_of_the_forecaster(missing):
+    y = Y.copy()
+    y.iloc[[20, 21, 22, 50, 60]] = np.nan
+    model = ESNForecaster(8, missing=missing, random_state=0)
+    result = backtest(model, y, horizon=5, n_windows=1, metrics=["mase", "rmsse"])
+    fitted = model.fit(y[:-5])
+    for metric in ("mase", "rmsse"):
+        expected = fitted.score(y[-5:], metric=metric)
+        assert_allclose(result.scores[metric], expected)
+        assert_allclose(result.scores_by("cutoff")[metric], expected)
+
+
+def test_scaled_errors_without_a_scale_are_reported_once():
+    with pytest.warns(EchocastWarning, match=r"of 2 of 2 rows .* after one season \(7 ") as caught:
+        result = backtest(NaiveForecaster(), Y * 0, horizon=5, n_windows=2)
+    assert len(caught) == 1
+    assert caught[0].filename == __file__
+    assert result.scores[["mase", "rmsse"]].isna().all(axis=None)
+
+
+def test_functions_may_have_the_name_of_a_metric():
+    def mase(y_true, y_pred):
+        return 7.0
+
+    result = backtest(NaiveForecaster(), Y, horizon=5, metrics=mase)
+    assert set(result.scores["mase"]) == set(result.scores_by("step")["mase"]) == {7.0}
 
 
 def test_scores_have_names_of_their_own():
