@@ -77,7 +77,7 @@ def weigh(rule: str, errors: np.ndarray) -> np.ndarray:
     """
     flat = errors.reshape(len(errors), -1)
     squares = (flat**2).mean(axis=1)
-    exact = squares <= 1e-24 * max(squares.max(), 1e-300)
+    exact = squares <= max(1e-24 * squares.max(), 1e-300)
     if exact.any():
         return exact / exact.sum()
     if rule == "inverse_error":

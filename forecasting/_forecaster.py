@@ -21,7 +21,7 @@ from ._intervals import (
     draw_innovations,
     path_bands,
 )
-from ._mask import advance_masked, complete, leading_rows, learn_masked
+from ._mask import advance_masked, causal, complete, leading_rows, learn_masked
 from ._recursive import RecursiveNetwork
 from ._recursive_origins import forecast_origins
 from ._recursive_pool import advance_members, learn_members, network_for
@@ -432,9 +432,9 @@ class ESNForecaster(BaseForecaster):
         self._fit_memory = self._fit_network.start(whole, exog, first)
         self._fit_network = copy.copy(self._fit_network)
         # the errors kept are labelled as the last rows, so they must be those of these rows
-        fitted = self._fit_network.one_step(whole, exog, first)
-        errors = values[len(values) - len(fitted) :] - fitted
-        self._fit_residuals = errors[-_MOST_ERRORS:, :n_columns].copy()
+        truth = values[:, :n_columns]
+        fitted = causal(self._fit_network.one_step(whole, exog, first)[:, :n_columns], truth)
+        self._fit_residuals = (truth[len(truth) - len(fitted) :] - fitted)[-_MOST_ERRORS:].copy()
 
     def _completed(self, values, exog, first):
         """Rows from the first with a value on, the same without NaN, and its position."""
@@ -495,7 +495,7 @@ class ESNForecaster(BaseForecaster):
             return self._fit_direct.one_step(values, exog, first)
         n_columns = values.shape[1]
         _, exog, whole, first = self._completed(values, exog, first)
-        return self._fit_network.one_step(whole, exog, first)[:, :n_columns]
+        return causal(self._fit_network.one_step(whole, exog, first)[:, :n_columns], values)
 
     def _kept_residuals(self):
         return self._fit_direct.residuals if self._is_direct else self._fit_residuals

@@ -22,7 +22,7 @@ from ._intervals import (
     path_bands,
 )
 from ._lagged import LaggedModel, steps_of
-from ._mask import advance_masked, complete, leading_rows, learn_masked
+from ._mask import advance_masked, causal, complete, leading_rows, learn_masked
 
 __all__ = ["LaggedForecaster"]
 
@@ -205,7 +205,7 @@ class LaggedForecaster(BaseForecaster):
     def _one_step(self, values, exog, first) -> Any:
         n_columns = values.shape[1]
         _, exog, whole, first = self._completed(values, exog, first)
-        return self._fit_model.one_step(whole, exog, first)[:, :n_columns]
+        return causal(self._fit_model.one_step(whole, exog, first)[:, :n_columns], values)
 
     def _kept_residuals(self):
         return self._fit_residuals

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["advance_masked", "complete", "leading_rows", "learn_masked"]
+__all__ = ["advance_masked", "causal", "complete", "leading_rows", "learn_masked"]
 
 _REFITS = 2
 
@@ -39,6 +39,15 @@ def repeat_known(Y: np.ndarray, season_length: int) -> np.ndarray:
             back = season_length if t >= season_length else 1
             column[t] = column[t - back]
     return filled
+
+
+def causal(predicted: np.ndarray, Y: np.ndarray) -> np.ndarray:
+    """Of predictions of the last rows of `Y`, those made from earlier rows alone.
+
+    Until each column has had a value, its first one stands in the rows before.
+    """
+    begin = int(np.argmax(~np.isnan(Y), axis=0).max())
+    return predicted[max(0, len(predicted) - (len(Y) - 1 - begin)) :]
 
 
 def _gaps(missing: np.ndarray) -> Iterator[tuple[int, int]]:

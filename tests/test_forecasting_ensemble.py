@@ -92,6 +92,12 @@ def test_weights_ignore_the_units_of_the_variables():
     assert_allclose(ensemble(**settings).fit(wide * [1.0, 1e6]).weights_, weights, rtol=1e-6)
 
 
+@pytest.mark.parametrize("rule", ["inverse_error", "nnls"])
+def test_errors_that_vanish_weigh_alike(rule):
+    errors = np.random.RandomState(0).randn(3, 20, 1)
+    assert_allclose(weigh(rule, 1e-160 * errors), 1 / 3)
+
+
 def test_weights_of_arrays():
     rng = np.random.RandomState(0)
     errors = rng.randn(3, 50, 2) * np.array([1.0, 2.0, 4.0])[:, None, None]

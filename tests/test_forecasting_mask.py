@@ -246,3 +246,20 @@ def test_a_score_needs_an_observed_row():
     assert model.score(np.array([np.nan, y[0]])) >= 0
     with pytest.raises(ValueError, match="`y` has no complete row to score"):
         model.score(np.array([np.nan, np.nan]))
+
+
+@pytest.mark.parametrize("name", ["esn", "markov"])
+def test_fitted_values_begin_where_each_column_has(name):
+    """What stands in the place of values before the first of a column is not known there."""
+    rng = np.random.RandomState(0)
+    Y = np.column_stack([seasonal(rng, 100), rng.randn(100)])
+    Y[:20, 1] = np.nan
+    models = {"esn": ESNForecaster(**SIZE), "markov": MarkovForecaster(2)}
+    model = models[name].set_params(missing="mask").fit(Y)
+    other = Y.copy()
+    other[60:] *= 3
+    fitted = model.fitted_values(Y)
+    assert np.isnan(fitted[:21]).all()
+    assert not np.isnan(fitted[21:]).any()
+    assert_allclose(model.fitted_values(other)[:61], fitted[:61])
+    assert len(model.apply(Y).residuals()) == 79
