@@ -129,7 +129,12 @@ class SeriesRun:
         for i, (window, learn) in enumerate(zip(windows, learns)):
             if i:
                 began = time.perf_counter()
-                model = course.go(window, window.stop, learn, any(learns[i + 1 :]))
+                try:
+                    model = course.go(window, window.stop, learn, any(learns[i + 1 :]))
+                except ValueError:
+                    if not learn:
+                        raise
+                    return self._refitted(windows, learns, _after_calls(report, i))
                 fitted = time.perf_counter()
             fields = self._forecast(model, window)
             ended = time.perf_counter()
@@ -235,6 +240,19 @@ def _can_go_on(model, windows):
 def moves(windows: Sequence[Window]) -> bool:
     """Whether later windows leave out rows of the first one."""
     return any(window.start != windows[0].start for window in windows)
+
+
+def _after_calls(report, n_calls):
+    """`report` without its first calls, which have been made."""
+    left = n_calls
+
+    def rest():
+        nonlocal left
+        left -= 1
+        if left < 0:
+            report()
+
+    return rest
 
 
 def _origins(windows, learns, known) -> Origins:

@@ -7,8 +7,9 @@ import pandas as pd
 import pytest
 from numpy.testing import assert_allclose
 from sklearn.base import clone
+from sklearn.linear_model import Ridge
 
-from echocast.forecasting import ESNForecaster, NaiveForecaster, backtest
+from echocast.forecasting import ESNForecaster, NaiveForecaster, ReservoirForecaster, backtest
 
 N = 260
 DAYS = pd.date_range("2023-01-02", periods=N, freq="D")
@@ -220,6 +221,16 @@ def test_what_has_no_fast_path_says_so():
     pd.testing.assert_frame_equal(drift.forecasts[rows], done.forecasts[rows])
     with pytest.raises(ValueError, match="'scaler' parameter of backtest"):
         backtest(esn(), Y, scaler="last_window", **PLACES)
+
+
+def test_regressors_that_cannot_learn_more_are_fitted_anew():
+    model, done = ReservoirForecaster(Ridge(), lags=5), []
+    settings = PLACES | {"refit": 2, "progress": lambda i, n: done.append(i)}
+    result = backtest(model, Y, scaler="first_window", **settings)
+    assert (result.settings["path"], result.settings["scaler"]) == ("loop", "refit")
+    assert done == list(range(1, 8))
+    expected = backtest(model, Y, **settings)
+    pd.testing.assert_frame_equal(result.forecasts, expected.forecasts)
 
 
 def test_times_are_shared_out_and_progress_is_reported():
