@@ -123,7 +123,17 @@ class RunningReadout:
         -------
         RunningReadout
             Itself.
+
+        Raises
+        ------
+        ValueError
+            If the columns are not those of the constructor.
         """
+        for name, rows, width in (("S", S, self.n_features), ("Y", Y, self.n_targets)):
+            if np.shape(rows) != (len(S), width):
+                raise ValueError(
+                    f"`{name}` must have shape ({len(S)}, {width}), got {np.shape(rows)}."
+                )
         if not len(S):
             return self
         if not self.n_samples and self.fit_intercept:
@@ -142,7 +152,14 @@ class RunningReadout:
         """Coefficients (n_targets, n_features) and intercepts (n_targets,) for the rows so far.
 
         Where the rows do not determine them, the solution of least norm.
+
+        Raises
+        ------
+        ValueError
+            If there is an intercept and no row, or none with a weight, has been taken in.
         """
+        if self.fit_intercept and self._R[0, 0] == 0:
+            raise ValueError("RunningReadout has no rows to learn from; call extend first.")
         first, last = self._ones, self._ones + self.n_features
         R, Z = self._R[first:last, first:last], self._R[first:last, last:]
         # no singular value is below the root of the penalty

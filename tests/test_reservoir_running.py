@@ -111,3 +111,15 @@ def test_normal_equations_that_are_not_accurate_enough_are_not_gone_on_from():
     u = np.sin(0.2 * np.arange(500))[:, None] + 0.1 * np.random.RandomState(1).randn(500, 1)
     esn = ESNRegressor(30, alpha=1e-9, solver="cholesky", random_state=0).fit(u[:-1], u[1:])
     assert RunningReadout.from_fit(esn) is None
+
+
+def test_what_cannot_be_learnt_from_is_refused():
+    readout = RunningReadout(2, 1, alpha=1.0)
+    with pytest.raises(ValueError, match="has no rows to learn from"):
+        readout.solve()
+    with pytest.raises(ValueError, match="has no rows to learn from"):
+        readout.extend(np.ones((3, 2)), np.ones((3, 1)), np.zeros(3)).solve()
+    with pytest.raises(ValueError, match=r"`S` must have shape \(3, 2\), got \(3, 5\)"):
+        readout.extend(np.ones((3, 5)), np.ones((3, 1)))
+    with pytest.raises(ValueError, match=r"`Y` must have shape \(3, 1\), got \(3,\)"):
+        readout.extend(np.ones((3, 2)), np.ones(3))
