@@ -297,7 +297,8 @@ class BaseForecaster(Reader, BaseEstimator, metaclass=ABCMeta):
         Returns
         -------
         Series, DataFrame or ndarray
-            In the form of y; NaN for the first rows, which have too little before them.
+            In the form of y; NaN for the first rows, which have too little before them (with
+            missing="mask" up to the row by which each column has had a value).
         """
         check_is_fitted(self)
         if y is None:

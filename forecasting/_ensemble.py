@@ -69,7 +69,8 @@ class EnsembleForecaster(Members):
         What to do with NaN in y, before members see it.
     pooling : {"local", "global"}, default="local"
         "local" fits an ensemble to each series of a panel. "global" hands the whole panel to
-        each member, which pools by its own parameter.
+        each member, which pools by its own parameter; `apply` takes series that fit has not seen
+        if all members pool.
     random_state : None, int, RandomState, Generator or SeedSequence, default=None
         Source of members' seeds and of the draws.
     n_jobs : int, optional
