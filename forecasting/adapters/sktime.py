@@ -54,7 +54,7 @@ class SktimeESNForecaster(BaseForecaster):
     freq : str or offset, optional
         Frequency of dates that have none and are too few to infer it from. sktime hands on the
         index of the series, so it is rarely needed.
-    interval : {"bootstrap", "conformal"}, default="bootstrap"
+    interval : {"bootstrap", "conformal", "adaptive"}, default="bootstrap"
         Where the quantiles and intervals come from.
     n_boot : int, default=200
     random_state : None, int, RandomState, Generator or SeedSequence, default=None
