@@ -185,16 +185,15 @@ class SeriesRun:
         first, last = windows[0].start, max(w.last for w in windows)
         n_ahead = max(w.last - w.stop for w in windows)
         labels = self._labels(first, last)
-        if self.X is None or self.X_future == "actual":
-            # past-only columns come last and are not handed over
-            whole = model._read_exog(rows_of(self.X, slice(first, last)), labels)
-            n_known = whole.shape[1] - model._n_past
-            whole = np.concatenate([whole, np.repeat(whole[-1:], n_ahead, axis=0)])
-            starts = np.array([w.stop - first for w in windows])
-            known = whole[starts[:, None] + np.arange(n_ahead), :n_known]
-            return whole[: windows[-1].stop - first], known
         cut = windows[-1].stop
         whole = model._read_exog(rows_of(self.X, slice(first, cut)), labels[: cut - first])
+        if self.X is None or self.X_future == "actual":
+            # past-only columns, which come last, are neither handed over nor looked at any more
+            later = rows_of(self.X, slice(cut, last))
+            ahead = model._read_exog(later, labels[cut - first :], future=True)
+            rows = [whole[:, : ahead.shape[1]], ahead, np.repeat(ahead[-1:], n_ahead, axis=0)]
+            starts = np.array([w.stop - first for w in windows])
+            return whole, np.concatenate(rows)[starts[:, None] + np.arange(n_ahead)]
         futures = []
         for w in windows:
             given = self._future(w)

@@ -172,6 +172,16 @@ def test_the_policy_of_exogenous_rows_is_kept(policy, past):
     pd.testing.assert_frame_equal(fast.forecasts, slow.forecasts, rtol=1e-9, atol=1e-9)
 
 
+def test_past_only_columns_need_no_values_after_the_last_cutoff():
+    known = np.arange(N) < N - 6
+    gone = X.assign(price=X["price"].where(known))
+    settings = PLACES | {"scaler": "first_window"}
+    result = backtest(esn(past_columns=["price"]), Y, gone, **settings)
+    assert result.settings["path"] == "fast"
+    whole = backtest(esn(past_columns=["price"]), Y, X, **settings)
+    pd.testing.assert_frame_equal(result.forecasts, whole.forecasts)
+
+
 def guess(past, labels):
     return pd.DataFrame({"offer": 0.5, "price": past["price"].iloc[-3:].mean()}, index=labels)
 
