@@ -264,21 +264,20 @@ class EnsembleForecaster(Members):
             self.weights_ = given_weights(self.weights, n_members, self._owner)
         elif self.method == "weights":
             self.weights_ = self._pool_weights(members, values, exog, static, seed)
-        fitted = self._fitted(*self._panel_as_given(members, values, exog), seed, static)
+        indexes = [m._fit_axis.until_last(len(own)) for m, own in zip(members, values)]
+        fitted = self._fitted(*self._panel_as_given(members, values, exog, indexes), seed, static)
         for i, member in enumerate(members):
             member.names_, member.weights_ = self.names_, self.weights_
             member._fit_conformal = None
             member._take([forecaster.members_[i] for forecaster in fitted])
 
-    def _panel_as_given(self, members, values, exog, rows=slice(None)):
-        """y and X of the panel, whose series are numbered."""
-        parts = []
-        for member, own, known in zip(members, values, exog):
-            index = member._fit_axis.until_last(len(own))
-            parts.append(member._as_given(own[rows], known[rows], index[rows]))
-        y, X = ([pair[i] for pair in parts] for i in (0, 1))
+    def _panel_as_given(self, members, values, exog, indexes, keys=None):
+        """y and X of the panel, whose series are numbered unless they have keys."""
+        parts = zip(members, values, exog, indexes)
+        pairs = [member._as_given(own, known, index) for member, own, known, index in parts]
+        y, X = ([pair[i] for pair in pairs] for i in (0, 1))
         names = ["series", self._fit_axis.name]
-        keys = range(len(parts))
+        keys = range(len(pairs)) if keys is None else keys
         X = None if X[0] is None else pd.concat(X, keys=keys, names=names)
         return pd.concat(y, keys=keys, names=names), X
 
@@ -287,14 +286,15 @@ class EnsembleForecaster(Members):
         shortest = min(len(own) for own in values)
         horizon = self._past_horizon(shortest)
         self._require_rows(shortest - horizon)
-        y, X = self._panel_as_given(members, values, exog, slice(None, -horizon))
+        indexes = [m._fit_axis.until_last(len(own)) for m, own in zip(members, values)]
+        early = ([rows[:-horizon] for rows in whole] for whole in (values, exog, indexes))
+        y, X = self._panel_as_given(members, *early)
         errors = []
         for forecaster in self._fitted(y, X, seed, static):
             own_errors = []
-            for i, (member, own, known) in enumerate(zip(members, values, exog)):
-                index = member._fit_axis.until_last(len(own))[-horizon:]
+            for i, (own, known, index) in enumerate(zip(values, exog, indexes)):
                 X_ahead = self._exog_as_given(
-                    known[-horizon:, : known.shape[1] - self._n_past], index
+                    known[-horizon:, : known.shape[1] - self._n_past], index[-horizon:]
                 )
                 points = np.asarray(forecaster.members_[i].predict(horizon, X_ahead))
                 spread = own[:-horizon].std(axis=0)
@@ -311,6 +311,22 @@ class EnsembleForecaster(Members):
         y, X = self._as_given(values, exog, self._fit_axis.after(len(values)))
         moved = [copy.copy(member) for member in self.forecasters_]
         self._take([m.update(y, self._exog_for(m, X), refit=refit) for m in moved])
+
+    def _advance_pool(self, members, values, exog, refit):
+        if self.pooling == "local" or not refit:
+            super()._advance_pool(members, values, exog, refit)
+            return
+        everyone = list(self.members_.values())
+        places = {id(member): place for place, member in enumerate(everyone)}
+        indexes = [m._fit_axis.after(len(own)) for m, own in zip(members, values)]
+        keys = [places[id(member)] for member in members]
+        y, X = self._panel_as_given(members, values, exog, indexes, keys)
+        moved = []
+        for parts in zip(*(member.forecasters_ for member in everyone)):
+            pool = _panel_of(parts, self._fit_axis.name)
+            moved.append(pool.update(y, self._exog_for(pool, X), refit=True).members_)
+        for place, member in enumerate(everyone):
+            member._take([parts[place] for parts in moved])
 
     def _restart(self, values, exog, first):
         y, X = self._as_given(values, exog, self._labels(first, len(values)))
@@ -357,6 +373,15 @@ class EnsembleForecaster(Members):
 
     def _kept_residuals(self):
         return self._fit_residuals
+
+
+def _panel_of(parts, time_name):
+    """One forecaster again of the panel whose members are given, numbered."""
+    pool = copy.copy(parts[0])
+    pool.members_ = dict(enumerate(parts))
+    pool._fit_panel_ids = pd.RangeIndex(len(parts))
+    pool._fit_panel_names = ("series", time_name)
+    return pool
 
 
 def _cut(y, X, start, stop):

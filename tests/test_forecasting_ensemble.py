@@ -254,6 +254,31 @@ def test_pools_hand_the_whole_panel_to_each_member():
         ensemble(pooling="global", interval="conformal").fit(panel)
 
 
+@pytest.mark.parametrize("strategy", ["direct", "recursive"])
+def test_a_refit_teaches_the_model_that_all_series_share(strategy):
+    pool = ESNForecaster(20, strategy=strategy, horizon=4, pooling="global", random_state=0)
+    whole = pd.concat({"a": Y, "b": Y[20:] * 2 + 30, "c": Y[10:] ** 2}, names=["id", "time"])
+    time = whole.index.get_level_values("time")
+    both = ensemble(forecasters=[pool, NaiveForecaster()], method="weights", weights=[1, 0])
+    both.set_params(pooling="global")
+    nested = ensemble(forecasters=[both], pooling="global")
+    cuts = INDEX[[99, 129, 139]]
+    some = [label in ("a", "c") for label, _ in whole.index]
+    later = [(time > cuts[0]) & (time <= cuts[1]), some & (time > cuts[1]) & (time <= cuts[2])]
+    alone = clone(pool).fit(whole[time <= cuts[0]])
+    for model in (both, nested):
+        model.fit(whole[time <= cuts[0]])
+    for rows in later:
+        before = both.predict(4)
+        for model in (alone, both, nested):
+            model.update(whole[rows], refit=True)
+        assert not np.allclose(both.predict(4)["b"], before["b"])
+    for model in (both, nested):
+        assert_allclose(model.predict(4), alone.predict(4))
+        assert model.cutoff_ == alone.cutoff_
+    assert_allclose(both.residuals()["a"][-40:], alone.residuals()["a"][-40:])
+
+
 def test_parallel_fits_are_the_same():
     one = ensemble(method="weights").fit(Y).predict(4)
     with joblib.parallel_config("threading"):
