@@ -240,7 +240,7 @@ class AutoESNForecaster(BaseForecaster):
         self._fit_residuals = errors[-1000:].copy()
 
     def _advance_pool(self, members, values, exog, refit):
-        pooled = self.kind_ == "series"
+        pooled = self.pooling == "global" and self.kind_ == "series"
         for member, rows, known in zip(members, values, exog):
             member._advance(rows, known, refit and not pooled)
         if refit and pooled:
@@ -270,7 +270,7 @@ class AutoESNForecaster(BaseForecaster):
         return self._fit_model.forecast(self._fit_memory, n_steps, days).T
 
     def _pool_points(self, members, n_steps, exog):
-        if self.kind_ == "system" or self.pooling == "local":
+        if self.pooling == "local" or self.kind_ == "system":
             return super()._pool_points(members, n_steps, exog)
         columns = [column for member in members for column in member._fit_memory]
         days = _last_days(members, [member._fit_memory for member in members])
@@ -300,8 +300,7 @@ class AutoESNForecaster(BaseForecaster):
     def _one_step(self, values, exog, first):
         if self.kind_ == "system":
             return self._fit_model.one_step(values)
-        first_to_last = self._fit_axis.offset_of(replace(self._fit_axis, first=self._fit_axis.last))
-        day = self._last_day(first + len(values) - 1 - first_to_last)
+        day = self._last_day(first + len(values) - 1 - self._fit_position)
         return np.stack([self._fit_model.one_step(y, len(y), day) for y in values.T], axis=1)
 
     def _kept_residuals(self):

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ._auto_members import choose_members, make_view, seasonal_forecast
+from ._auto_spread import naive_paths, with_naive_paths
 from ._classical import pack
 from ._date_effects import DateEffects
 
@@ -84,6 +85,8 @@ class AutoPool:
             priors = np.array([m.prior for m in self.members])
             self.weights, self.share = priors / priors.sum(), 1.0
             self.naive_season, self.errors = self.periods[0], np.zeros((0, self.horizon))
+        spread = naive_paths(series, self.periods[0], self.horizon, _unit, self.seed)
+        self.errors = with_naive_paths(self.errors, spread)
         kept = self.weights > _NEGLIGIBLE * self.weights.max()
         self.members = [m for m, keep in zip(self.members, kept) if keep]
         self.weights = self.weights[kept] / self.weights[kept].sum()
@@ -195,8 +198,6 @@ class AutoPool:
         Whole paths of errors at development origins, of either sign, in the units of the
         series; beyond the horizon a path goes on from its last error with another one.
         """
-        if not len(self.errors):
-            return np.repeat(points[:, None], n_paths, axis=1)
         n_blocks = -(-len(points) // self.horizon)
         errors = np.zeros((0, n_paths))
         for _ in range(n_blocks):

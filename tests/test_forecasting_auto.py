@@ -111,3 +111,15 @@ def test_a_panel_of_series_shares_one_model_and_one_of_systems_does_not():
 def test_a_system_does_not_see_the_future():
     report = check_causal(MODEL, FLOW.iloc[:200], horizon=5, cutoffs=1, poisons=["huge"])
     assert report.n_comparisons >= 2
+
+
+def test_a_panel_of_models_of_their_own():
+    panel = pd.concat({"a": SALES, "b": 2 * SALES}, names=["shop"])
+    model = AutoESNForecaster(horizon=6, pooling="local", random_state=0)
+    model.fit(panel.groupby("shop").head(90))
+    alone = AutoESNForecaster(horizon=6, random_state=0).fit(SALES.iloc[:90])
+    np.testing.assert_allclose(model.predict(3).loc["a"], alone.predict(3))
+    assert (model.predict(3, level=80)["lo-80"] < model.predict(3)).all()
+    model.update(panel.groupby("shop").tail(6), refit=True)
+    assert model.cutoff_["b"] == MONTHS[-1]
+    assert model.members_["b"].kind_ == "series"

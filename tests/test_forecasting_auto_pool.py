@@ -20,6 +20,7 @@ from echocast.forecasting._auto_pool import (
     default_horizon,
     natural_periods,
 )
+from echocast.forecasting._auto_spread import naive_paths
 from echocast.forecasting._classical import pack
 from echocast.forecasting._date_effects import DateEffects
 from echocast.forecasting._packed_network import NetworkRecipe, PackedNetwork
@@ -333,3 +334,30 @@ def panel_tail(series):
     ]
     keys = [f"s{i}" for i in range(len(series))]
     return pd.concat(parts, keys=keys, names=["series", "time"])
+
+
+@pytest.mark.parametrize("n", [6, 16, 30, 40])
+def test_short_series_have_intervals_of_the_size_of_their_errors(n):
+    hits, widths = [], []
+    for seed in range(12):
+        rng = np.random.RandomState(seed)
+        y = 100 + 5 * rng.randn(n + 4)
+        pool = AutoPool(4, (12,), seed=0).fit([y[:n]])
+        points = pool.forecast([y[:n]], 4)[0]
+        paths = pool.paths(y[:n], points, 200, np.random.RandomState(1))
+        low, high = np.quantile(paths, [0.1, 0.9], axis=1)
+        hits.append((low <= y[n:]) & (y[n:] <= high))
+        widths.append(high - low)
+    assert 0.6 < np.mean(hits) < 0.99
+    assert 5 < np.median(widths) < 60
+
+
+def test_naive_paths_grow_with_the_steps_of_a_walk_and_stay_level_for_a_season():
+    rng = np.random.RandomState(0)
+    walk = np.cumsum(rng.randn(400))
+    spread = naive_paths([walk], 12, 12, lambda y, season: 1.0, 0).std(axis=0)
+    assert 2.0 < spread[-1] / spread[0] < 5.5  # the root of 12
+    season = 10 * np.sin(np.arange(400) * np.pi / 6) + rng.randn(400)
+    spread = naive_paths([season], 12, 12, lambda y, season: 1.0, 0).std(axis=0)
+    assert spread.max() / spread.min() < 2
+    assert 1.0 < spread.mean() < 2.0  # the root of 2
