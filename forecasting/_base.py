@@ -17,6 +17,7 @@ from sklearn.utils.validation import check_is_fitted
 from echocast._checks import check_generator, check_number, stack_level
 from echocast.exceptions import EchocastWarning
 
+from ._guard import refuse_as_scorer
 from ._levels import read_levels, read_quantiles
 from ._metrics import resolve_metric
 from ._panel import is_panel
@@ -100,6 +101,7 @@ class BaseForecaster(Reader, BaseEstimator, metaclass=ABCMeta):
         TypeError, ValueError
             If y or X is unusable; the former fit, if any, stays intact.
         """
+        refuse_as_scorer(self._owner)
         for name in [n for n in vars(self) if n.startswith("_fit_") or n.endswith("_")]:
             del self.__dict__[name]
         self._check_params()
@@ -172,6 +174,7 @@ class BaseForecaster(Reader, BaseEstimator, metaclass=ABCMeta):
     def _move_to(self, target):
         """Remember that the rows of `target`, which follow the cutoff, have been taken in."""
         self._fit_axis = self._fit_axis.ending(target.axis.last)
+        self._fit_position = self._fit_position + len(target)
         self._fit_last_row = target.values[-1].copy()
         self.n_steps_seen_ = self.n_steps_seen_ + len(target)
 
@@ -200,6 +203,7 @@ class BaseForecaster(Reader, BaseEstimator, metaclass=ABCMeta):
         first = self._position(target)
         other._restart(target.values, self._read_exog(X, target.index), first)
         other._fit_axis = self._fit_axis.ending(target.axis.last)
+        other._fit_position = first + len(target) - 1
         other._fit_last_row = target.values[-1].copy()
         other.n_steps_seen_ = len(target)
         other._remember_scales(target.values)
@@ -348,7 +352,14 @@ class BaseForecaster(Reader, BaseEstimator, metaclass=ABCMeta):
         -------
         float
             For a panel the mean over its series.
+
+        Raises
+        ------
+        TypeError
+            If scikit-learn's `GridSearchCV` or `cross_val_score` calls without `scoring`: they
+            maximise. `ForecastSearchCV` and `backtest` do what is meant.
         """
+        refuse_as_scorer(self._owner)
         check_is_fitted(self)
         if self._is_panel:
             return score_panel(self, y, X, metric)

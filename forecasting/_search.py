@@ -19,6 +19,7 @@ from echocast._checks import check_flag, check_number, check_option, refuse
 
 from ._backtest import usual_season
 from ._base import transaction
+from ._guard import refuse_as_scorer
 from ._metrics import resolve_metric
 from ._search_scores import Job, before_holdout, comparable, results_table
 from ._search_space import (
@@ -181,6 +182,7 @@ class ForecastSearchCV(MetaEstimatorMixin, BaseEstimator):
         ImportError
             If method="optuna" and optuna is not installed.
         """
+        refuse_as_scorer(type(self).__name__)
         for name in [n for n in vars(self) if n.endswith("_")]:
             del self.__dict__[name]
         parts, plan = self._check_params()
@@ -404,6 +406,7 @@ class ForecastSearchCV(MetaEstimatorMixin, BaseEstimator):
 
     def score(self, y: Any, X: Any = None, *, metric: Any = None) -> float:
         """Score the winner's forecast of the rows that follow, by default by `metric`."""
+        refuse_as_scorer(type(self).__name__)
         return self._winner().score(y, X, metric=self.metric if metric is None else metric)
 
     def plot(self, horizon: Any = None, X: Any = None, **kwargs: Any) -> Any:
