@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,8 +12,7 @@ from ._auto_dynamics import DynamicsModel
 from ._auto_pool import AutoPool, default_horizon, natural_periods, window
 from ._auto_recognise import is_dynamical
 from ._base import BaseForecaster
-from ._intervals import path_quantiles
-from ._levels import level_bounds
+from ._intervals import path_bands
 
 __all__ = ["AutoESNForecaster"]
 
@@ -289,11 +287,8 @@ class AutoESNForecaster(BaseForecaster):
         return np.stack(paths, axis=1)
 
     def _bands(self, points, exog, levels, probabilities):
-        wanted = [p for level in levels for p in level_bounds(level)] + list(probabilities)
         paths = self._paths_about(points, self.n_boot, check_generator(self._fit_seed))
-        names = [f"{side}-{level:g}" for level in levels for side in ("lo", "hi")]
-        names += [f"q-{p:g}" for p in probabilities]
-        return dict(zip(names, path_quantiles(paths, wanted)))
+        return path_bands(paths, levels, probabilities)
 
     # -------------------------------------------------------------- diagnostics
 

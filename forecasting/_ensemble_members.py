@@ -140,12 +140,13 @@ class Members(BaseForecaster):
 
     def _labels(self, first, n_steps):
         """Labels of rows whose first has a position counted from the first row of fit."""
-        axis = self._fit_axis
-        start = axis.ending(axis.first)
-        if first > 0:
-            return start.after(first + n_steps - 1)[first - 1 :]
-        before = start.until_last(1 - first)
-        return before.append(start.after(n_steps))[:n_steps]
+        axis, n_before = self._fit_axis, self._fit_position - first + 1
+        if n_before < 1:
+            return axis.after(n_steps - n_before)[-n_steps:]
+        before = axis.until_last(n_before)
+        if n_steps <= n_before:
+            return before[:n_steps]
+        return before.append(axis.after(n_steps - n_before))
 
     # ------------------------------------------------------------------ fitting
 

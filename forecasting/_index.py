@@ -13,6 +13,8 @@ import numpy as np
 import pandas as pd
 from pandas.tseries.frequencies import to_offset
 
+from ._naming import in_panel
+
 __all__ = [
     "TimeAxis",
     "check_increasing",
@@ -97,15 +99,28 @@ class TimeAxis:
             return -1
         return len(pd.date_range(self.last, label, freq=self.freq)) - 1
 
-    def offset_of(self, other: TimeAxis) -> int:
-        """Position of the first label of `other`, counted in steps from this axis's first."""
+    def position_of(self, label: Any, of_last: int) -> int:
+        """Steps from the first label to `label`, in time that its distance to the last one takes.
+
+        Parameters
+        ----------
+        label : label
+            Rounded down to the grid.
+        of_last : int
+            Position of the last label.
+        """
         if self.is_numbered:
-            return int((other.first - self.first) // self.freq)
+            return int((label - self.first) // self.freq)
         if self.kind == "period":
-            return (other.first - self.first).n // self.freq.n
-        low, high = sorted((self.first, other.first))
+            return (label - self.first).n // self.freq.n
+        if label >= self.last:
+            return of_last + self.steps_to(label)
+        back = pd.date_range(label, self.last, freq=self.freq)
+        if len(back) and back[0] == label and back[-1] == self.last:
+            return of_last - len(back) + 1
+        low, high = sorted((self.first, label))  # a label between those of the grid
         steps = len(pd.date_range(low, high, freq=self.freq)) - 1
-        return steps if other.first >= self.first else -steps
+        return steps if label >= self.first else -steps
 
     @property
     def freq_name(self) -> str:
@@ -258,8 +273,15 @@ def likely_freq(index):
     for offset, _ in Counter(f for f in found if f is not None).most_common(3):
         grid = pd.date_range(index[0], index[-1], freq=offset)
         if len(grid) > len(index) and index.isin(grid).all():
-            return offset
+            return pd.offsets.BDay() if _skips_weekends(index, offset) else offset
     return None
+
+
+def _skips_weekends(index, offset):
+    """Whether days with gaps lie between Monday and Friday alone, over two weekends at least."""
+    if offset.freqstr != "D" or (index.dayofweek > 4).any():
+        return False
+    return (index[-1] - index[0]).days - len(pd.bdate_range(index[0], index[-1])) > 2
 
 
 def _refuse_gaps(index, offset, what):
@@ -274,8 +296,16 @@ def _refuse_gaps(index, offset, what):
     plural = "s are" if len(missing) > 1 else " is"
     raise ValueError(
         f"`{what}` has freq {offset.freqstr!r} but {len(missing)} period{plural} missing, first "
-        f"{show(missing[0])}. Use {what}.asfreq({offset.freqstr!r}) and fill the NaN."
+        f"{show(missing[0])}. {_remedy(what, f'use {what}.asfreq({offset.freqstr!r})')}"
     )
+
+
+def _remedy(what, reindex):
+    """How to fill a gap, which forecasters can do themselves if it is one of y."""
+    if in_panel():
+        reindex = "reindex that series"
+    text = f"pass missing='ffill' or 'interpolate', or {reindex}" if what == "y" else reindex
+    return f"{text[0].upper()}{text[1:]} and fill the NaN."
 
 
 def _period_axis(index, freq, what):
@@ -291,7 +321,7 @@ def _period_axis(index, freq, what):
         plural = "s are" if count > 1 else " is"
         raise ValueError(
             f"`{what}` has freq {index.freqstr!r} but {count} period{plural} missing, first "
-            f"{index[jumps[0]] + index.freq}. Reindex it with pd.period_range and fill the NaN."
+            f"{index[jumps[0]] + index.freq}. {_remedy(what, 'reindex it with pd.period_range')}"
         )
     return TimeAxis("period", index[0], index[-1], index.freq, index.name)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -36,6 +35,7 @@ class Reader:
     season_length: Any
     _fit_form: Form
     _fit_axis: TimeAxis
+    _fit_position: int  # of the last row, counted from the first row of fit
     _fit_exog: ExogSpec
     _fit_last_row: np.ndarray
 
@@ -73,6 +73,7 @@ class Reader:
         )
         self._fit_form = target.form
         self._fit_axis = target.axis
+        self._fit_position = len(target) - 1
         self.season_length_ = self._resolve_season(target.axis)
         self._remember_scales(target.values)
         if "_fit_calendar" not in vars(self):  # a pool has settled it for all its series
@@ -130,7 +131,7 @@ class Reader:
         fourier = getattr(self, "fourier", None)
         if not self._fit_calendar and fourier is None:
             return values
-        first = self._fit_axis.offset_of(replace(self._fit_axis, first=index[0]))
+        first = self._fit_axis.position_of(index[0], self._fit_position)
         features, _ = time_features(
             index,
             first + np.arange(len(index)),
@@ -213,4 +214,4 @@ class Reader:
         """Steps from the first row of fit to the first of `target`; arrays begin at zero."""
         if self._fit_axis.kind == "array":
             return 0
-        return self._fit_axis.offset_of(target.axis)
+        return self._fit_axis.position_of(target.axis.first, self._fit_position)

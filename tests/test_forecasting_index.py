@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from echocast.forecasting import NaiveForecaster
+from echocast.forecasting import MarkovForecaster, NaiveForecaster
 from echocast.forecasting._index import read_axis, read_horizon, seasonal_period
 from index_matrix import BERLIN, MATRIX, H, N
 
@@ -276,3 +276,37 @@ def test_a_local_time_that_does_not_exist_is_pandas_own_error():
     y = values(pd.date_range("2024-03-20 02:30", periods=11, freq="D", tz=BERLIN))
     with pytest.raises(Exception, match="2024-03-31 02:30:00"):
         NaiveForecaster().fit(y).predict(2)
+
+
+@pytest.mark.parametrize("tz", [None, "Europe/Berlin"])
+@pytest.mark.parametrize("freq", ["D", "h", "MS", "B", "W-WED", "2MS", "3B", "2h", "SME"])
+def test_positions_count_from_the_first_label(freq, tz):
+    whole = pd.date_range("2019-12-29", periods=60, freq=freq, tz=tz)
+    axis = read_axis(whole[10:40])
+    for place in (0, 9, 10, 11, 38, 39, 40, 59):
+        assert axis.position_of(whole[place], 29) == place - 10
+    between = whole[20] + pd.Timedelta("7min")
+    assert axis.position_of(between, 29) == 10
+    months = read_axis(pd.period_range("2020-01", periods=5, freq="2M"))
+    assert months.position_of(pd.Period("2020-07", "2M"), 4) == 3
+    assert read_axis(pd.RangeIndex(10, 20, 2)).position_of(16, 4) == 3
+
+
+def test_features_of_a_new_row_cost_no_walk_through_the_past(monkeypatch):
+    y = values(pd.date_range("1900-01-01", periods=1200, freq="MS"))
+    model = MarkovForecaster(2, fourier={12: 1}, calendar=["month"]).fit(y[:1000])
+    model.update(y[1000:1100])
+    again, longest, date_range = model.apply(y[:1100]), [0], pd.date_range
+
+    def measured(*args, **kwargs):
+        labels = date_range(*args, **kwargs)
+        longest.append(len(labels))
+        return labels
+
+    monkeypatch.setattr(pd, "date_range", measured)
+    for row in range(1100, 1103):
+        model.update(y[row : row + 1])
+        again.update(y[row : row + 1])
+        np.testing.assert_allclose(model.predict(2), again.predict(2))
+    assert max(longest) <= 4
+    assert model._fit_position == again._fit_position == 1102
