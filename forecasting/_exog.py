@@ -14,8 +14,9 @@ from echocast.exceptions import ExtraColumnsWarning
 
 from ._frames import LARGEST, read_values, unmasked
 from ._index import check_increasing, show
+from ._naming import plain
 
-__all__ = ["ExogSpec", "check_order_of_arguments", "read_exog"]
+__all__ = ["ExogSpec", "check_order_of_arguments", "read_exog", "refuse_scalar"]
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,7 @@ def read_exog(
     values : ndarray of shape (len(index), n_columns)
     spec : ExogSpec
     """
+    refuse_scalar(X)
     full = spec
     if full is not None and future:
         spec = full.known
@@ -98,6 +100,15 @@ def read_exog(
     is_past = np.array([c in past_columns for c in columns])
     order = np.argsort(is_past, kind="stable")
     return values[:, order], ExogSpec(tuple(columns[i] for i in order), int(is_past.sum()))
+
+
+def refuse_scalar(X: Any) -> None:
+    """Refuse a number or a text, which was meant for another parameter."""
+    if np.isscalar(X):
+        raise TypeError(
+            f"`X` must be a DataFrame (or an array) of exogenous columns. Got {plain(X)!r}. "
+            "Whatever follows X goes by name: level=, quantiles= and refit= are keywords."
+        )
 
 
 def _refuse_unknown_past(past_columns, columns):

@@ -14,8 +14,9 @@ from echocast._checks import stack_level
 from echocast.exceptions import InsertedRowsWarning
 
 from ._index import inferred_freq, likely_freq, show
+from ._naming import current_series, plain
 
-__all__ = ["complete", "find_freq"]
+__all__ = ["complete", "completed", "find_freq", "warn_of_inserted"]
 
 _FEW = 100  # rows that may be put in however short the series is
 
@@ -38,28 +39,59 @@ def complete(y: Any, *, freq: Any, missing: str, start: Any = None) -> Any:
     What is no gap in a regular grid (repeated, unordered or odd labels, or more rows lacking than
     there are) is left alone: whoever reads the index refuses it and says why.
     """
-    if missing == "raise" or not isinstance(y, (pd.Series, pd.DataFrame)) or len(y) == 0:
-        return y
-    index = y.index
-    if index.hasnans or not index.is_unique or not index.is_monotonic_increasing:
-        return y
-    grid = _grid(index, freq, start)
-    if grid is None or len(grid) <= len(index) or not index.isin(grid).all():
-        return y
-    absent = grid.difference(index)
-    if len(absent) > max(_FEW, len(index)):
-        return y
+    whole, absent = completed(y, freq=freq, missing=missing, start=start)
+    if len(absent):
+        warnings.warn(
+            f"{current_series()}`y` lacks {_count(absent)} of its grid, first {show(absent[0])}; "
+            f"put in as missing, for missing={missing!r}.",
+            InsertedRowsWarning,
+            stacklevel=stack_level(),
+        )
+    return whole
+
+
+def warn_of_inserted(inserted: dict, missing: str) -> None:
+    """One warning for all series of a panel, whose labels lead to the rows each lacked."""
+    if not inserted:
+        return
+    label, absent = next(iter(inserted.items()))
+    if len(inserted) == 1:
+        which = f"Series {plain(label)!r} of `y` lacks {_count(absent)}"
+    else:
+        total = sum(len(rows) for rows in inserted.values())
+        which = f"{len(inserted)} series of `y` lack {total} rows"
     warnings.warn(
-        f"`y` lacks {len(absent)} row{'s' if len(absent) > 1 else ''} of its grid, first "
-        f"{show(absent[0])}; put in as missing, for missing={missing!r}.",
+        f"{which} of {'its' if len(inserted) == 1 else 'their'} grid, first "
+        f"{show(absent[0])} (series {plain(label)!r}); put in as missing, for missing={missing!r}.",
         InsertedRowsWarning,
         stacklevel=stack_level(),
     )
+
+
+def _count(rows):
+    return f"{len(rows)} row{'s' if len(rows) > 1 else ''}"
+
+
+def completed(
+    y: Any, *, freq: Any, missing: str, start: Any = None
+) -> tuple[Any, pd.Index | tuple[()]]:
+    """As `complete`, without the warning, and the labels of the rows put in."""
+    if missing == "raise" or not isinstance(y, (pd.Series, pd.DataFrame)) or len(y) == 0:
+        return y, ()
+    index = y.index
+    if index.hasnans or not index.is_unique or not index.is_monotonic_increasing:
+        return y, ()
+    grid = _grid(index, freq, start)
+    if grid is None or len(grid) <= len(index) or not index.isin(grid).all():
+        return y, ()
+    absent = grid.difference(index)
+    if len(absent) > max(_FEW, len(index)):
+        return y, ()
     if isinstance(y, pd.Series):
         y = y.astype(np.float64) if y.dtype.kind == "b" else y
     else:
         y = y.astype({c: np.float64 for c in y if y[c].dtype.kind == "b"})
-    return y.reindex(grid)
+    return y.reindex(grid), absent
 
 
 def _grid(index, freq, start):

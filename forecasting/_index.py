@@ -279,7 +279,7 @@ def likely_freq(index):
 
 def _skips_weekends(index, offset):
     """Whether days with gaps lie between Monday and Friday alone, over two weekends at least."""
-    if offset.freqstr != "D" or (index.dayofweek > 4).any():
+    if offset.freqstr != "D" or (index.day_of_week > 4).any():
         return False
     return (index[-1] - index[0]).days - len(pd.bdate_range(index[0], index[-1])) > 2
 

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from ._gaps import complete, find_freq
+from ._exog import refuse_scalar
+from ._gaps import completed, find_freq, warn_of_inserted
 from ._index import read_axis, show
+from ._naming import named, plain
 
 __all__ = ["Panel", "is_panel", "named", "read_static", "split_panel"]
 
@@ -37,10 +38,14 @@ class Panel:
 
     def completed(self, freq: Any, missing: str) -> Panel:
         """The same series, each on its whole grid if `missing` asks for it."""
-        parts = []
+        parts, inserted = [], {}
         for label, part in zip(self.ids, self.parts):
             with named(label):
-                parts.append(complete(part, freq=freq, missing=missing))
+                whole, absent = completed(part, freq=freq, missing=missing)
+            parts.append(whole)
+            if len(absent):
+                inserted[label] = absent
+        warn_of_inserted(inserted, missing)
         return Panel(self.ids, parts, self.names)
 
     def stack(self, indexes: Sequence[pd.Index]) -> pd.MultiIndex:
@@ -58,6 +63,7 @@ class Panel:
         """The part of X for each series; a frame indexed by time alone is shared by all."""
         if X is None:
             return [None] * len(self.ids)
+        refuse_scalar(X)
         if not is_panel(X):
             if not isinstance(X, (pd.DataFrame, pd.Series)):
                 raise TypeError(
@@ -69,7 +75,7 @@ class Panel:
         places = split.ids.get_indexer(self.ids)
         if (places < 0).any():
             absent = self.ids[int(np.argmin(places))]
-            raise ValueError(f"X has no rows for series {absent!r}.")
+            raise ValueError(f"X has no rows for series {plain(absent)!r}.")
         return [split.parts[i] for i in places]
 
 
@@ -118,23 +124,14 @@ def split_panel(y: Any, what: str = "y") -> Panel:
 
 def _refuse_swapped(ids, times, what):
     dates = (pd.DatetimeIndex, pd.PeriodIndex)
-    if isinstance(ids, dates) and not isinstance(times, dates) and times.dtype.kind not in "iu":
+    if not isinstance(ids, dates) or isinstance(times, dates):
+        return
+    # Integers may be times, of one series for each date of a start; but more starts than steps?
+    if times.dtype.kind not in "iu" or len(ids) > times.nunique():
         raise ValueError(
             f"`{what}` has the index levels (time, series); a panel has (series, time). Use "
-            f"{what}.swaplevel()."
+            f"{what}.swaplevel() (or, if dates do name the series, write them as strings)."
         )
-
-
-@contextmanager
-def named(label: Any) -> Iterator[None]:
-    """Say in an error which series it is about."""
-    try:
-        yield
-    except (ValueError, TypeError) as error:
-        if type(error) not in (ValueError, TypeError):  # others build their own text
-            error.add_note(f"in series {label!r}")
-            raise
-        raise type(error)(f"Series {label!r}: {error}") from error
 
 
 def read_static(static: Any, ids: pd.Index, columns: Sequence | None = None) -> np.ndarray:
@@ -157,10 +154,11 @@ def read_static(static: Any, ids: pd.Index, columns: Sequence | None = None) -> 
         static = static[list(columns)]
     if not static.index.is_unique:
         twice = static.index[static.index.duplicated()][0]
-        raise ValueError(f"`static` has more than one row for series {twice!r}.")
+        raise ValueError(f"`static` has more than one row for series {plain(twice)!r}.")
     rows = static.index.get_indexer(ids)
     if (rows < 0).any():
-        raise ValueError(f"`static` has no row for series {ids[int(np.argmin(rows))]!r}.")
+        absent = plain(ids[int(np.argmin(rows))])
+        raise ValueError(f"`static` has no row for series {absent!r}.")
     for column in static:
         if static[column].dtype.kind not in "fiub":
             raise TypeError(

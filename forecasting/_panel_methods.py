@@ -15,7 +15,8 @@ from sklearn.base import clone
 from echocast._checks import check_generator, check_option
 
 from ._index import read_axis
-from ._panel import Panel, is_panel, named, read_static, split_panel
+from ._naming import named, plain
+from ._panel import Panel, is_panel, read_static, split_panel
 
 __all__ = [
     "apply_panel",
@@ -113,8 +114,8 @@ def _fit_pool(self, panel, members, exogs, static):
 def _refuse_other_columns(member, first, label):
     if member._fit_exog != first._fit_exog:
         raise ValueError(
-            f"Series {label!r} has the exogenous columns {list(member._fit_exog.columns)}, the "
-            f"first series {list(first._fit_exog.columns)}."
+            f"Series {plain(label)!r} has the exogenous columns {list(member._fit_exog.columns)}, "
+            f"the first series {list(first._fit_exog.columns)}."
         )
 
 
@@ -152,7 +153,8 @@ def _order_of(horizon):
 def _places(self, ids, what):
     places = self._fit_panel_ids.get_indexer(ids)
     if (places < 0).any():
-        raise ValueError(f"`{what}` holds series {ids[int(np.argmin(places))]!r}, unknown to fit.")
+        label = plain(ids[int(np.argmin(places))])
+        raise ValueError(f"`{what}` holds series {label!r}, unknown to fit.")
     return places
 
 
@@ -262,7 +264,7 @@ def _with_static(self, panel, members, static):
     if static is None:
         unknown = [label for label, member in zip(panel.ids, members) if member is None]
         if unknown:
-            raise ValueError(f"Series {unknown[0]!r} is new: pass its static columns.")
+            raise ValueError(f"Series {plain(unknown[0])!r} is new: pass its static columns.")
         return members
     rows = read_static(static, panel.ids, columns)
     template = next(iter(self.members_.values()))

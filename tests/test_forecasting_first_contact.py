@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 from sklearn.model_selection import GridSearchCV, TimeSeriesSplit, cross_val_score
 
-from echocast.forecasting import ForecastSearchCV, NaiveForecaster
+from echocast.exceptions import InsertedRowsWarning
+from echocast.forecasting import ESNForecaster, ForecastSearchCV, NaiveForecaster
 
 
 @pytest.fixture
@@ -15,6 +16,10 @@ def y():
     return pd.Series(values + 0.01 * np.random.RandomState(0).randn(140), index=days, name="sales")
 
 
+def following(y):
+    return y.shift(freq=pd.offsets.Day(len(y)))
+
+
 # ------------------------------------------------------------- scikit-learn's searches
 
 
@@ -22,7 +27,7 @@ def y():
 def test_searches_of_sklearn_do_not_maximise_the_error(y):
     cv = TimeSeriesSplit(4, test_size=14)
     search = GridSearchCV(NaiveForecaster(), {"strategy": ["seasonal", "last", "mean"]}, cv=cv)
-    with pytest.raises(ValueError, match="lower is better.*ForecastSearchCV"):
+    with pytest.raises(ValueError, match=r"lower is better.*ForecastSearchCV"):
         search.fit(y)
     with pytest.raises(ValueError, match="lower is better"):
         cross_val_score(NaiveForecaster(), y, cv=cv)
@@ -38,3 +43,85 @@ def test_a_scorer_that_negates_the_error_is_welcome(y):
         scoring=lambda forecaster, rows: -forecaster.score(rows),
     )
     assert search.fit(y).best_params_ == {"strategy": "seasonal"}
+
+
+# ------------------------------------------------------------------ gaps and labels
+
+
+@pytest.fixture
+def business_days():
+    days = pd.date_range("2024-01-01", periods=200, freq="B")
+    holidays = days[[20, 63, 64, 100, 150]]
+    return pd.Series(np.arange(200.0) % 5, index=days, name="sales").drop(holidays)
+
+
+def test_weekdays_with_holidays_are_business_days(business_days):
+    with pytest.raises(ValueError, match=r"freq 'B' but 5 periods are missing.*asfreq\('B'\)"):
+        NaiveForecaster().fit(business_days)
+    with pytest.warns(InsertedRowsWarning, match="lacks 5 rows"):
+        model = NaiveForecaster("seasonal", missing="ffill").fit(business_days)
+    assert model.n_steps_seen_ == 200
+    assert model.season_length_ == 5
+    assert (model.predict(10).index.day_of_week < 5).all()
+
+
+def test_days_with_gaps_on_all_weekdays_stay_days(y):
+    with pytest.raises(ValueError, match="freq 'D' but 2 periods"):
+        NaiveForecaster().fit(y.drop(y.index[[30, 50]]))
+    week = y.iloc[:10].drop(y.index[[5, 6, 8]])  # one weekend is no habit
+    with pytest.raises(ValueError, match="freq 'D'"):
+        NaiveForecaster().fit(week)
+
+
+def test_a_panel_with_gaps_gets_one_warning(y):
+    holes = {f"shop {i}": y.drop(y.index[[5 + i, 40]]) for i in range(10)}
+    panel = pd.concat(holes | {"whole": y}, names=["shop", "date"])
+    with pytest.warns(InsertedRowsWarning) as caught:
+        model = NaiveForecaster(missing="ffill").fit(panel)
+    assert [str(w.message) for w in caught] == [
+        "10 series of `y` lack 20 rows of their grid, first 2024-01-06 (series 'shop 0'); put in "
+        "as missing, for missing='ffill'."
+    ]
+    one = pd.concat({"a": y, "b": y.drop(y.index[3])})
+    with pytest.warns(InsertedRowsWarning, match=r"Series 'b' of `y` lacks 1 row of its grid"):
+        NaiveForecaster(missing="ffill").fit(one)
+    later = y.shift(freq=pd.offsets.Day(140)).drop(y.index[3] + pd.offsets.Day(140))
+    with pytest.warns(InsertedRowsWarning, match="Series 'whole': `y` lacks 1 row"):
+        model.update(pd.concat({"whole": later}, names=["shop", "date"]))
+
+
+def test_the_gap_of_a_panel_is_not_mended_with_asfreq(y):
+    panel = pd.concat({3: y, 4: y.drop(y.index[9])})
+    with pytest.raises(ValueError, match=r"Series 4: .* or reindex that series") as error:
+        NaiveForecaster().fit(panel)
+    assert "asfreq" not in str(error.value)
+
+
+def test_integer_labels_are_shown_as_numbers(y):
+    model = NaiveForecaster().fit(pd.concat({3: y, 4: y}))
+    with pytest.raises(ValueError, match="holds series 5, unknown"):
+        model.update(pd.concat({5: y}))
+
+
+def test_swapped_levels_with_integer_series_are_recognised(y):
+    panel = pd.concat({3: y, 4: y}).swaplevel().sort_index()
+    with pytest.raises(ValueError, match=r"\(time, series\).*y\.swaplevel\(\)"):
+        NaiveForecaster().fit(panel)
+    right = panel.swaplevel().sort_index()
+    with pytest.raises(ValueError, match=r"X\.swaplevel\(\)"):
+        ESNForecaster(10).fit(right, panel.to_frame("x"))
+
+
+# -------------------------------------------------------------------- slips in calls
+
+
+@pytest.mark.parametrize("slip", [80, 0.8, True, "80"])
+def test_a_number_in_the_place_of_X_is_explained(y, slip):
+    rule = r"`X` must be a DataFrame.*level=.*refit=.* keywords"
+    model = NaiveForecaster().fit(y)
+    for call in (model.predict, model.update):
+        with pytest.raises(TypeError, match=rule):
+            call(3 if call == model.predict else following(y), slip)
+    panel = pd.concat({"a": y, "b": y})
+    with pytest.raises(TypeError, match=rule):
+        NaiveForecaster().fit(panel).predict(3, slip)

@@ -130,8 +130,8 @@ def broken(kind):
          r"`y` index has 1 duplicate label, first 2024-02-20 \(rows 50, 51\)\. Use "
          r"y\.groupby\(level=0\)\.mean\(\) or drop them\."),
         ("gap", ValueError,
-         r"`y` has freq 'D' but 1 period is missing, first 2024-02-01\. Use y\.asfreq\('D'\) and "
-         r"fill the NaN\."),
+         r"`y` has freq 'D' but 1 period is missing, first 2024-02-01\. Pass "
+         r"missing='ffill' or 'interpolate', or use y\.asfreq\('D'\) and fill the NaN\."),
         ("gaps", ValueError, "3 periods are missing, first 2024-02-01"),
         ("nat", ValueError, "`y` index contains 2 NaT, first at row 7"),
         ("irregular", ValueError,
