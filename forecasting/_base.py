@@ -20,7 +20,7 @@ from echocast.exceptions import EchocastWarning
 from ._guard import refuse_as_scorer
 from ._levels import read_levels, read_quantiles
 from ._metrics import resolve_metric
-from ._panel import is_panel
+from ._panel import is_panel, named
 from ._panel_methods import (
     apply_panel,
     check_pooling,
@@ -425,8 +425,10 @@ class BaseForecaster(Reader, BaseEstimator, metaclass=ABCMeta):
 
     def _advance_pool(self, members, values, exog, refit) -> None:
         """Take in rows of several of the `members_`, which are shadows."""
+        labels = {id(member): label for label, member in self.members_.items()}
         for member, rows, known in zip(members, values, exog):
-            member._advance(rows, known, refit)
+            with named(labels[id(member)]):
+                member._advance(rows, known, refit)
 
     @abstractmethod
     def _advance(self, values: np.ndarray, exog: np.ndarray, refit: bool) -> None:

@@ -10,7 +10,7 @@ import pandas as pd
 
 from echocast._checks import check_generator, check_number, check_option
 
-from ._ensemble_members import Members
+from ._ensemble_members import Members, in_forecaster
 from ._ensemble_weights import RULES, combine, errors_of_past, given_weights, shares, weigh
 from ._intervals import (
     ConformalScores,
@@ -225,13 +225,15 @@ class EnsembleForecaster(Members):
         for k, member in enumerate(fitted):
             seen = ends[0]
             for i, end in enumerate(ends):
-                if end > seen:
-                    rows, X_rows = _cut(y, X, seen, end)
-                    member.update(rows, self._exog_for(member, X_rows))
-                    seen = end
+                rows, X_rows = _cut(y, X, seen, end)
                 future = slice(end, end + n_ahead)
                 X_ahead = self._exog_as_given(known[future], ahead[future])
-                out[k, :, :, i] = np.asarray(member.predict(n_ahead, X_ahead)).reshape(n_ahead, -1)
+                with in_forecaster(self.names_[k]):
+                    if end > seen:
+                        member.update(rows, self._exog_for(member, X_rows))
+                    points = np.asarray(member.predict(n_ahead, X_ahead))
+                out[k, :, :, i] = points.reshape(n_ahead, -1)
+                seen = end
         return out
 
     def _calibrate(self, values, exog, index, seed):
@@ -305,12 +307,23 @@ class EnsembleForecaster(Members):
             errors.append(np.concatenate(own_errors))
         return weigh(self.weights, np.stack(errors))
 
+    def _each(self, function):
+        """What a function of each fitted member gives; errors say whose they are."""
+        out = []
+        for name, member in zip(self.names_, self.forecasters_):
+            with in_forecaster(name):
+                out.append(function(member))
+        return out
+
     # ---------------------------------------------------------------- new rows
 
     def _advance(self, values, exog, refit):
         y, X = self._as_given(values, exog, self._fit_axis.after(len(values)))
-        moved = [copy.copy(member) for member in self.forecasters_]
-        self._take([m.update(y, self._exog_for(m, X), refit=refit) for m in moved])
+
+        def moved(member):
+            return copy.copy(member).update(y, self._exog_for(member, X), refit=refit)
+
+        self._take(self._each(moved))
 
     def _advance_pool(self, members, values, exog, refit):
         if self.pooling == "local" or not refit:
@@ -322,21 +335,22 @@ class EnsembleForecaster(Members):
         keys = [places[id(member)] for member in members]
         y, X = self._panel_as_given(members, values, exog, indexes, keys)
         moved = []
-        for parts in zip(*(member.forecasters_ for member in everyone)):
+        for name, *parts in zip(self.names_, *(member.forecasters_ for member in everyone)):
             pool = _panel_of(parts, self._fit_axis.name)
-            moved.append(pool.update(y, self._exog_for(pool, X), refit=True).members_)
+            with in_forecaster(name):
+                moved.append(pool.update(y, self._exog_for(pool, X), refit=True).members_)
         for place, member in enumerate(everyone):
             member._take([parts[place] for parts in moved])
 
     def _restart(self, values, exog, first):
         y, X = self._as_given(values, exog, self._labels(first, len(values)))
-        self._take([self._applied(m, y, X) for m in self.forecasters_])
+        self._take(self._each(lambda member: self._applied(member, y, X)))
 
     # --------------------------------------------------------------- forecasts
 
     def _member_points(self, n_steps, exog):
         X = self._exog_as_given(exog, self._fit_axis.after(n_steps))
-        points = [np.asarray(m.predict(n_steps, X)) for m in self.forecasters_]
+        points = self._each(lambda member: np.asarray(member.predict(n_steps, X)))
         return np.stack([p.reshape(n_steps, -1) for p in points])
 
     def _point(self, n_steps, exog):
@@ -346,12 +360,12 @@ class EnsembleForecaster(Members):
         points = self._member_points(n_steps, exog)
         X = self._exog_as_given(exog, self._fit_axis.after(n_steps))
         centre, parts = self._combined(points), []
-        for member, own, count in zip(
-            self.forecasters_, points, shares(self.weights_, len(points), n_paths)
-        ):
+        counts = shares(self.weights_, len(points), n_paths)
+        for name, member, own, count in zip(self.names_, self.forecasters_, points, counts):
             seed = int(rng.randint(2**31 - 1))
             if count:
-                drawn = member.sample(n_steps, X, n_samples=count, random_state=seed)
+                with in_forecaster(name):
+                    drawn = member.sample(n_steps, X, n_samples=count, random_state=seed)
                 paths = drawn.to_numpy().reshape(n_steps, -1, count)
                 parts.append(paths + (centre - own)[:, :, None])
         return np.concatenate(parts, axis=2)[:, :, rng.permutation(n_paths)]
@@ -366,7 +380,11 @@ class EnsembleForecaster(Members):
 
     def _one_step(self, values, exog, first):
         y, X = self._as_given(values, exog, self._labels(first, len(values)))
-        fitted = [np.asarray(m.fitted_values(y, self._exog_for(m, X))) for m in self.forecasters_]
+
+        def fitted_by(member):
+            return np.asarray(member.fitted_values(y, self._exog_for(member, X)))
+
+        fitted = self._each(fitted_by)
         stacked = np.stack([f.reshape(len(values), -1) for f in fitted])
         known = np.isfinite(stacked).all(axis=(0, 2))
         return self._combined(stacked[:, known])

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Self
 
 import numpy as np
@@ -14,7 +16,7 @@ from echocast._checks import refuse
 
 from ._base import BaseForecaster
 
-__all__ = ["Members"]
+__all__ = ["Members", "in_forecaster"]
 
 
 class Members(BaseForecaster):
@@ -165,9 +167,9 @@ class Members(BaseForecaster):
 
     def _fitted(self, y, X, seed, static=None):
         jobs = []
-        for member in self._blank(seed):
+        for (name, _), member in zip(self._named(), self._blank(seed)):
             pools = static is not None and getattr(member, "pooling", "local") == "global"
-            jobs.append((member, y, self._exog_for(member, X), static if pools else None))
+            jobs.append((name, member, y, self._exog_for(member, X), static if pools else None))
         if self.n_jobs in (None, 1) or len(jobs) == 1:
             return [_fit(*job) for job in jobs]
         return Parallel(n_jobs=self.n_jobs)(delayed(_fit)(*job) for job in jobs)
@@ -188,5 +190,18 @@ class Members(BaseForecaster):
         return member
 
 
-def _fit(member, y, X, static):
-    return member.fit(y, X) if static is None else member.fit(y, X, static=static)
+def _fit(name, member, y, X, static):
+    with in_forecaster(name):
+        return member.fit(y, X) if static is None else member.fit(y, X, static=static)
+
+
+@contextmanager
+def in_forecaster(name: str) -> Iterator[None]:
+    """Say in an error which of the forecasters it is from."""
+    try:
+        yield
+    except (ValueError, TypeError) as error:
+        if type(error) not in (ValueError, TypeError):  # others build their own text
+            error.add_note(f"in forecaster {name!r}")
+            raise
+        raise type(error)(f"Forecaster {name!r}: {error}") from error

@@ -148,7 +148,7 @@ def read_target(
         _refuse_tiny(values, form)
     if np.isnan(values).any():
         if missing == "raise":
-            _refuse_nan(values, index, form, owner)
+            _refuse_nan(values, index, form, owner, masks)
         if not (keep_nan or missing == _MASKED):
             values = fill(values, missing, before)
             if np.isnan(values).any():
@@ -275,13 +275,14 @@ def _refuse_tiny(values, form):
         )
 
 
-def _refuse_nan(values, index, form, owner):
+def _refuse_nan(values, index, form, owner, masks):
     nan = np.isnan(values)
     count = int(nan.sum())
+    mask = ", missing='mask'" if masks else ""
     raise ValueError(
         f"Input y contains NaN. {owner} does not accept missing values encoded as NaN by default. "
         f"{count} value{'s' if count > 1 else ''}, first at {_first(nan, index, form)}. Use "
-        "missing='interpolate' or missing='ffill', or fill them."
+        f"missing='interpolate'{mask} or missing='ffill', or fill them."
     )
 
 

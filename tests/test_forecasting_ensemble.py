@@ -320,6 +320,32 @@ def test_forbidden_names(name):
         ensemble(forecasters=[(name, NaiveForecaster()), ("b", NaiveForecaster())]).fit(Y)
 
 
+def test_errors_name_the_member():
+    short = [("short", NaiveForecaster()), ("long", MarkovForecaster(50))]
+    with pytest.raises(ValueError, match=r"^Forecaster 'long': Length of `y` \(20\)"):
+        ensemble(forecasters=short).fit(Y[:20])
+    with pytest.raises(InvalidParameterError) as raised:
+        ensemble(forecasters=[("bad", NaiveForecaster("odd"))]).fit(Y)
+    assert raised.value.__notes__ == ["in forecaster 'bad'"]
+    few = [("plain", NaiveForecaster()), ("logs", MarkovForecaster(2, interval="conformal"))]
+    model = ensemble(forecasters=few).fit(Y)
+
+    def refuse(*args, **kwargs):
+        raise ValueError("no.")
+
+    for method, call in (
+        ("predict", lambda: model.predict(2)),
+        ("update", lambda: model.update(Y[-1:].shift(1, freq="MS"))),
+        ("apply", lambda: model.apply(Y)),
+        ("sample", lambda: model.sample(2)),
+        ("fitted_values", lambda: model.fitted_values(Y)),
+    ):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(MarkovForecaster, method, refuse)
+            with pytest.raises(ValueError, match=r"^Forecaster 'logs': no\.$"):
+                call()
+
+
 def test_too_few_rows_for_weights():
     with pytest.raises(ValueError, match="Too few rows for weights"):
         ensemble(method="weights", horizon=9).fit(Y[:10])

@@ -263,3 +263,12 @@ def test_fitted_values_begin_where_each_column_has(name):
     assert not np.isnan(fitted[21:]).any()
     assert_allclose(model.fitted_values(other)[:61], fitted[:61])
     assert len(model.apply(Y).residuals()) == 79
+
+
+def test_the_error_about_nan_offers_the_mask_to_those_that_have_it():
+    y = np.sin(np.arange(50.0))
+    y[20] = np.nan
+    with pytest.raises(ValueError, match=r"first at row 20\. Use .*, missing='mask' or missing="):
+        MarkovForecaster(2).fit(y)
+    with pytest.raises(ValueError, match="Use missing='interpolate' or missing='ffill'"):
+        NaiveForecaster().fit(y)

@@ -303,3 +303,17 @@ def test_other_indexes_continue(index):
     wanted = NaiveForecaster().fit(rows).predict(2)
     assert forecast.xs("a").index.equals(wanted.index)
     assert forecast.index.levels[1].dtype == rows.index.dtype
+
+
+def test_an_error_of_an_update_names_the_series(monkeypatch):
+    y = pd.concat({"a": one_series(0), "b": one_series(1)}, names=["id", "time"])
+    first = y.groupby(level=0).head(40)
+    model = NaiveForecaster().fit(first)
+
+    def refuse(self, values, exog, refit):
+        if values[0, 0] == y["b"].iloc[40]:
+            raise ValueError("no.")
+
+    monkeypatch.setattr(NaiveForecaster, "_advance", refuse)
+    with pytest.raises(ValueError, match=r"^Series 'b': no\.$"):
+        model.update(y.drop(first.index))
