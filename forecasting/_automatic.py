@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from scipy.stats import spearmanr
 
 from echocast._checks import refuse
 
@@ -25,6 +26,7 @@ from ._transforms_power import Log, blocks_of
 __all__ = [
     "choose_lags",
     "choose_transforms",
+    "exponential_columns",
     "safest_alpha",
     "seasonal_strength",
     "unit_root_statistic",
@@ -37,6 +39,13 @@ _GROWTH = 0.75  # least power of the level that the spread follows
 _FEWEST_BLOCKS = 4
 _MOST_LAGS = 100
 _ALIKE = 0.5
+_FEWEST_GROWING = 30  # growth over fewer rows did not last
+_RISING = 0.95  # least rank correlation with time of a steady trend
+_TOP = 0.9  # share of the range that its last rows lie above
+_ONGOING = 0.9  # least slope of its last quarter, relative to all of it
+_FOLD = 10.0  # least ratio of extremes for logarithms of steady growth
+_STRAIGHTER = 0.1  # most of the variance off a line, of logarithms relative to values
+_EVEN = 2.0  # least mean of the growth from row to row, in its standard deviations
 
 
 def choose_transforms(Y: np.ndarray, season_length: int) -> list[Transform]:
@@ -47,13 +56,18 @@ def choose_transforms(Y: np.ndarray, season_length: int) -> list[Transform]:
        above 0 and two above 0.5, the power of counts; no value lies below 2 per cent of the
        mean, so that a zero is not to be expected; and the logarithm has a season by rule 2.
        (Without one a logarithm makes trends exponential, which did more harm than good.)
+       They are taken, too, of a positive column of 30 rows or more that grows or falls steadily
+       (rank correlation with time above 0.95, the last rows at the extreme, no slowing down in
+       the last quarter) by a factor above 10, if a line through the logarithms leaves less than
+       a tenth of the share of variance that a line through the values leaves, and the mean growth
+       from row to row exceeds twice its standard deviation. (Growth less even did not last.)
     2. A column whose seasonal strength exceeds 0.3 has its seasonal means taken off; but if the
        strength exceeds 0.64 and what the means leave wanders, it is differenced over the season
        instead, as its season may wander too. Either needs three seasons.
     3. What is left is differenced if it wanders: its lag-one autocorrelation exceeds
        ``1 - 2 / sqrt(n)`` and a Dickey-Fuller test at 5 per cent does not reject a unit root.
        (The first condition spares short series, for which the test is too weak; the second
-       spares smooth oscillations.)
+       spares smooth oscillations.) A steady trend is differenced in any case.
     4. All columns are standardised.
     """
     steps: list[Transform] = []
@@ -70,7 +84,7 @@ def choose_transforms(Y: np.ndarray, season_length: int) -> list[Transform]:
     rest = Y
     for step in seasonal:
         rest = step.fit(rest, season_length).forward(rest, 0)
-    wandering = np.array([_wanders(column) for column in rest.T])
+    wandering = np.array([_wanders(column) or _is_steady(column) for column in rest.T])
     steps += seasonal
     if wandering.any():
         steps.append(Difference(columns=wandering))
@@ -78,12 +92,51 @@ def choose_transforms(Y: np.ndarray, season_length: int) -> list[Transform]:
 
 
 def _log_columns(Y, season_length):
-    """Mask of the positive columns with seasons that grow with the level."""
+    """Mask of the positive columns with seasons that grow with the level, or steep growth."""
+    steep = exponential_columns(Y)
     grows = np.array([_spread_grows(column, season_length) for column in Y.T])
     if not grows.any():
-        return grows
+        return steep
     seasonal = np.any(_seasonal_columns(np.log(np.where(grows, Y, 1.0)), season_length), axis=0)
-    return grows & seasonal
+    return (grows & seasonal) | steep
+
+
+def exponential_columns(Y: np.ndarray) -> np.ndarray:
+    """Mask of the positive columns that grow, or fall, steadily by a nearly constant factor."""
+    return np.array([_is_exponential(column) for column in Y.T], dtype=bool)
+
+
+def _is_exponential(y):
+    if not (y.min() > 0 and y.max() > _FOLD * y.min()):
+        return False
+    logs = np.log(y)
+    growth = np.diff(logs)
+    even = abs(growth.mean()) > _EVEN * growth.std()
+    return bool(even and _is_steady(logs) and _off_line(logs) < _STRAIGHTER * _off_line(y))
+
+
+def _off_line(y):
+    """Share of the variance that a straight line leaves."""
+    time = np.arange(len(y)) - (len(y) - 1) / 2
+    return 1.0 - (time @ (y - y.mean())) ** 2 / ((time @ time) * max(y.var() * len(y), 1e-300))
+
+
+def _is_steady(y):
+    """Whether a trend without turns or slowing down has brought the last rows to an extreme."""
+    n = len(y)
+    span = np.ptp(y)
+    if n < _FEWEST_GROWING or span <= 1e-12 * np.abs(y).max(initial=1.0):
+        return False
+    rising = np.sign(spearmanr(np.arange(n), y).statistic) * y
+    few = max(3, n // 20)
+    quarter = n // 4
+    slope = (rising[-few:].mean() - rising[:few].mean()) / (n - few)
+    recent = (rising[-few:].mean() - rising[-quarter - few : n - quarter].mean()) / quarter
+    return bool(
+        spearmanr(np.arange(n), rising).statistic > _RISING
+        and (rising[-few:] >= rising.min() + _TOP * span).sum() * 2 > few
+        and recent >= _ONGOING * slope
+    )
 
 
 def _spread_grows(y, season_length):

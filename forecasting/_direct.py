@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ._automatic import choose_lags, seasonal_strength
+from ._automatic import choose_lags, exponential_columns, seasonal_strength
 from ._intervals import ConformalScores, conformal_origins
 from ._pooled import PooledNetwork
 from ._pooled_groups import GroupedNetwork, choose_n_groups
@@ -222,6 +222,7 @@ def _automatic(Y, season, *, seasonal):
     """Logarithms of positive columns; seasonal means off, if the reference has no season."""
     steps: list[Transform] = []
     positive = Y.min(axis=0) > _LEAST_SHARE * np.abs(Y.mean(axis=0))
+    positive |= exponential_columns(Y)
     if positive.any():
         steps.append(Log(columns=positive))
         Y = steps[0].fit(Y, season).forward(Y, 0)

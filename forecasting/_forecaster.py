@@ -90,13 +90,14 @@ class ESNForecaster(BaseForecaster):
     transforms : "auto" or list, default="auto"
         Steps applied in order and undone on the forecast paths: names from `list_transforms`
         or objects such as ``SeasonalDifference(11)``. For the direct strategies "auto" takes
-        logarithms of columns well above zero and seasonal means off, no differences; else it
-        takes logarithms of positive columns whose seasons grow with the level, after which
-        point forecasts are medians (see `Log`); takes seasonal means off where the seasonal
+        logarithms of columns well above zero, or that grow evenly by a factor above 10, and
+        seasonal means off, no differences; else it takes logarithms of positive columns whose
+        seasons grow with the level or that grow so, after which point forecasts are medians
+        (see `Log`); takes seasonal means off where the seasonal
         strength exceeds 0.3, but differences over the season where it exceeds 0.64 and the
         rest wanders; differences once more what then wanders (lag-one autocorrelation above
-        ``1 - 2 / sqrt(n)`` and no unit root rejected by a Dickey-Fuller test); and
-        standardises. Each column of a system is judged by itself.
+        ``1 - 2 / sqrt(n)`` and no unit root rejected by a Dickey-Fuller test), or climbs
+        steadily; and standardises. Each column of a system is judged by itself.
     calendar : "auto", list of str or None, default=None
         Features of the time stamps as known exogenous columns; see `list_calendar_features`.
     fourier : dict, optional

@@ -239,3 +239,38 @@ def test_growing_seasons_are_forecast_better_in_logarithms():
         for transforms in ("auto", ["seasonal_difference", "standardize"])
     ]
     assert scores[0] < 0.8 * scores[1]
+
+
+@pytest.mark.parametrize("noise", [0.0, 0.01])
+@pytest.mark.parametrize("rate", [0.1, 0.05, -0.05])
+def test_even_exponential_growth_is_forecast_from_differences_of_logarithms(rate, noise):
+    t = np.arange(120)
+    y = 100 * np.exp(rate * t + noise * np.random.RandomState(0).randn(120))
+    assert names_of(choose_transforms(y[:100, None], 1)) == ["Log", "Difference", "Standardize"]
+    forecast = ESNForecaster(random_state=0).fit(y[:100]).predict(20)
+    assert_allclose(forecast, y[100:], rtol=1e-6 if not noise else 0.15)
+    assert_allclose(
+        ESNForecaster(strategy="direct", random_state=0).fit(y[:100]).predict(20),
+        y[100:],
+        rtol=1e-6 if not noise else 0.15,
+    )
+
+
+def test_growth_that_slows_down_turns_or_is_uneven_takes_no_logarithms():
+    t = np.arange(100)
+    noise = np.random.RandomState(0).randn(100).cumsum()
+    saturating = 1 + 100 / (1 + np.exp(-(t - 40) / 8))
+    turning = np.exp(5 - np.abs(t - 80) / 15)
+    for y in (saturating, turning, np.exp(0.03 * t + 0.3 * noise), 10.0 + t, (10.0 + t)[:20]):
+        assert "Log" not in names_of(choose_transforms(y[:, None], 1))
+
+
+def test_a_steady_trend_is_differenced_even_where_a_test_takes_it_for_stationary():
+    y = np.exp(0.02 * np.arange(100))  # an exact recurrence, by too small a factor for logarithms
+    assert names_of(choose_transforms(y[:, None], 1)) == ["Difference", "Standardize"]
+    forecast = ESNForecaster(random_state=0).fit(y).predict(5)
+    assert_allclose(forecast, np.exp(0.02 * np.arange(100, 105)), rtol=0.02)
+
+
+def names_of(steps):
+    return [type(step).__name__ for step in steps]
