@@ -94,7 +94,8 @@ def backtest(
     level : float or list of float in [1, 100), optional
         Levels of prediction intervals, in per cent.
     metrics : str, callable or sequence of such, default=("mase", "rmsse", "smape")
-        Names as in the `score` of forecasters, or functions ``(y_true, y_pred) -> float``.
+        "mase", "rmsse", "smape", "mape", "mae", "rmse" or "nrmse", as in the `score` of
+        forecasters, or functions ``(y_true, y_pred) -> float``. Coverage comes with `level`.
     X_future : {"actual", "persist"} or callable, default="actual"
         Exogenous rows a forecast is given: the true ones (a claim that they are known in
         advance), the last row before the cutoff repeated, or what ``X_future(X_train, index)``
@@ -204,7 +205,7 @@ def _check_forecaster(forecaster: Any) -> None:
 
 def _check_metrics(metrics):
     metrics = [metrics] if isinstance(metrics, str) or callable(metrics) else list(metrics)
-    names = [resolve_metric(metric, "backtest")[0] for metric in metrics]
+    names = [resolve_metric(metric, "backtest", "metrics")[0] for metric in metrics]
     twice = [name for name in names if names.count(name) > 1]
     if twice:
         raise ValueError(

@@ -293,10 +293,22 @@ def future_rows(X: Any, policy: Any, index: pd.Index, window: Window) -> Any:
     labels = index[window.stop : window.last]
     past = rows_of(X, slice(window.start, window.stop))
     if callable(policy):
-        return policy(past, labels)
+        return _made_rows(policy, past, labels)
     if isinstance(past, np.ndarray):
         return np.repeat(past[-1:], len(labels), axis=0)
     return pd.concat([past.iloc[[-1]]] * len(labels)).set_axis(labels)
+
+
+def _made_rows(policy, past, labels):
+    """What the user's function returns for the labels ahead."""
+    rows = policy(past, labels)
+    if not hasattr(rows, "__len__") or len(rows) == 0:
+        found = "nothing" if rows is None else f"{type(rows).__name__} without rows"
+        raise ValueError(
+            f"X_future(X_train, index) returned {found}; it must return the columns of X for the "
+            f"{len(labels)} labels of `index`, for example a DataFrame with that index."
+        )
+    return rows
 
 
 def rows_of(data: Any, rows: slice) -> Any:

@@ -469,7 +469,7 @@ _PLAIN = {"mae": mae, "rmse": rmse, "mape": mape, "smape": smape, "nrmse": nrmse
 _SCALED = {"mase": mase, "rmsse": rmsse}
 
 
-def resolve_metric(metric: Any, owner: str) -> tuple[str, Callable]:
+def resolve_metric(metric: Any, owner: str, parameter: str = "metric") -> tuple[str, Callable]:
     """Name and function ``(y_true, y_pred, y_train, season_length) -> float`` of a metric.
 
     A callable given by the user is called as ``metric(y_true, y_pred)``.
@@ -484,5 +484,5 @@ def resolve_metric(metric: Any, owner: str) -> tuple[str, Callable]:
         scaled = _SCALED[metric]
         return metric, lambda a, b, train, m: scaled(a, b, train, season_length=m)
     names = ", ".join(repr(n) for n in sorted(_PLAIN | _SCALED))
-    refuse("metric", owner, f"a callable or a str among {{{names}}}", metric)
+    refuse(parameter, owner, f"a callable or a str among {{{names}}}", metric)
     raise AssertionError  # refuse always raises

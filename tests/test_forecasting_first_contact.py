@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 from sklearn.model_selection import GridSearchCV, TimeSeriesSplit, cross_val_score
 
-from echocast.exceptions import InsertedRowsWarning
-from echocast.forecasting import ESNForecaster, ForecastSearchCV, NaiveForecaster
+from echocast.exceptions import InsertedRowsWarning, InvalidParameterError
+from echocast.forecasting import ESNForecaster, ForecastSearchCV, NaiveForecaster, backtest
 
 
 @pytest.fixture
@@ -125,3 +125,22 @@ def test_a_number_in_the_place_of_X_is_explained(y, slip):
     panel = pd.concat({"a": y, "b": y})
     with pytest.raises(TypeError, match=rule):
         NaiveForecaster().fit(panel).predict(3, slip)
+
+
+def test_a_function_for_future_rows_has_to_return_some(y):
+    X = y.to_frame("x")
+    for bad, found in ((None, "nothing"), (X.iloc[:0], "DataFrame without rows")):
+        with pytest.raises(ValueError, match=rf"X_future\(X_train, index\) returned {found}; it"):
+            backtest(
+                ESNForecaster(10, random_state=0),
+                y,
+                X,
+                horizon=5,
+                n_windows=2,
+                X_future=lambda past, index, bad=bad: bad,
+            )
+
+
+def test_unknown_metrics_are_named_by_the_parameter(y):
+    with pytest.raises(InvalidParameterError, match=r"'metrics' parameter of backtest.*'mase'"):
+        backtest(NaiveForecaster(), y, horizon=5, metrics=["crps"])
