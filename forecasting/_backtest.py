@@ -14,7 +14,7 @@ import pandas as pd
 from joblib import Parallel, delayed
 from sklearn.base import clone
 
-from echocast._checks import check_generator, check_number, check_option, refuse
+from echocast._checks import check_generator, check_jobs, check_number, check_option, refuse
 from echocast.exceptions import EchocastWarning
 
 from ._backtest_panel import PanelRun, plan_panel
@@ -147,6 +147,11 @@ def backtest(
     (55, 46.2)
     """
     _check_forecaster(forecaster)
+    if refit is not True and not hasattr(forecaster, "update"):
+        raise TypeError(
+            f"refit={refit!r} moves on without learning by `update`, which "
+            f"{type(forecaster).__name__} does not have. Use refit=True."
+        )
     check_option("scaler", scaler, "backtest", ("refit", "first_window"))
     places = {
         "horizon": horizon,
@@ -157,6 +162,7 @@ def backtest(
         "gap": gap,
     }
     check_option("align", align, "backtest", ("calendar", "series_end"))
+    check_jobs(n_jobs, "backtest")
     metrics = _check_metrics(metrics)
     common = {
         "levels": read_levels(level, "backtest"),

@@ -40,8 +40,12 @@ def check_causal(
     Parameters
     ----------
     forecaster : forecaster, or callable
-        Cloned for each fit. A function ``forecaster(y, X)`` is given all the data and returns an
-        unfitted forecaster: it checks how settings or features are derived from data.
+        Cloned for each fit. Your own needs ``fit(y, X=None)``, which returns it, and
+        ``predict(horizon, X=None)`` for an int or a list of steps, and `get_params` (such as from
+        scikit-learn's `BaseEstimator`); `update` and `fitted_values` are checked if it has them,
+        else the report says that they are left out. A function ``forecaster(y, X)`` is given all
+        the data and returns an unfitted forecaster: it checks how settings or features are
+        derived from data.
     y : Series, DataFrame or ndarray
         A series, a system or a panel, long enough for two windows beyond what a fit needs.
     X : DataFrame or ndarray, optional
@@ -124,7 +128,11 @@ class _Check:
         self.cutoff, self.horizon, self.level, self.ledger = cutoff, horizon, level, ledger
         made = make(y, X)
         self.past = [c for c in getattr(made, "past_columns", None) or [] if X is not None]
-        self.runs = {"refit=True": {}, "refit=False": {"refit": False}}
+        self.runs: dict[str, dict] = {"refit=True": {}}
+        if hasattr(made, "update"):
+            self.runs["refit=False"] = {"refit": False}
+        else:
+            ledger.left_out.add("update")
         if hasattr(made, "_backtest_forecasts"):  # all windows at once: each must know its own
             self.runs["scaler='first_window'"] = {"scaler": "first_window"}
         self.windows = {name: self._windows(y, X, **options) for name, options in self.runs.items()}
@@ -132,6 +140,8 @@ class _Check:
         self.ahead = None if X is None else self._ahead(y, X)
         self.has_fitted = hasattr(made, "fitted_values")
         self.fitted = self._fitted(y, X) if self.has_fitted else None
+        if not self.has_fitted:
+            ledger.left_out.add("fitted_values")
 
     def _refuse_chance(self):
         if not self._windows(self.y, self.X).equals(self.windows["refit=True"]):

@@ -27,16 +27,20 @@ class CausalReport:
     refused : tuple of str
         Runs that ended with an error because of what the changed rows held; not a leak, but
         nothing could be compared.
+    left_out : tuple of str
+        Kinds of output that were not looked at, because the object cannot make them.
     """
 
     name: str
     n_comparisons: int
     n_values: int
     refused: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         text = f"{self.name}: {self.n_comparisons} comparisons of {self.n_values} values"
-        return f"{text}, {len(self.refused)} refused" if self.refused else text
+        text += f", {len(self.refused)} refused" if self.refused else ""
+        return f"{text}; left out: {', '.join(self.left_out)}" if self.left_out else text
 
 
 @dataclass
@@ -47,6 +51,7 @@ class Ledger:
     n_comparisons: int = 0
     n_values: int = 0
     refused: list[str] = field(default_factory=list)
+    left_out: set[str] = field(default_factory=set)
 
     def attempt(self, what: str, function: Callable[[], Any]) -> Any:
         """The result of a run on changed data, or None if it refuses them."""
@@ -71,9 +76,9 @@ class Ledger:
             row, column = np.argwhere(~equal)[0]
             raise AssertionError(
                 f"{self.name} sees the future ({what}): first difference in row {row} "
-                f"({clean.index[row]}), column {clean.columns[column]!r}: {left[row, column]!r} "
-                f"became {right[row, column]!r}; {int((~equal).sum())} of {equal.size} values "
-                "differ."
+                f"({clean.index[row]}), column {clean.columns[column]!r}: "
+                f"{_plain(left[row, column])!r} became {_plain(right[row, column])!r}; "
+                f"{int((~equal).sum())} of {equal.size} values differ."
             )
 
     def report(self) -> CausalReport:
@@ -82,4 +87,15 @@ class Ledger:
             raise ValueError(
                 f"Nothing could be compared for {self.name}; the first refusal: {self.refused[0]}"
             )
-        return CausalReport(self.name, self.n_comparisons, self.n_values, tuple(self.refused))
+        return CausalReport(
+            self.name,
+            self.n_comparisons,
+            self.n_values,
+            tuple(self.refused),
+            tuple(sorted(self.left_out)),
+        )
+
+
+def _plain(value):
+    """A number whose repr is that of Python's."""
+    return value.item() if isinstance(value, np.generic) else value
