@@ -7,11 +7,12 @@ adjusted where a test says so. A member is a classical line or a pooled network 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
 
+from ._auto_groups import PoolRecipe, SplitNetwork, WholeNetwork
 from ._classical import (
     Packed,
     Season,
@@ -22,7 +23,8 @@ from ._classical import (
     ses_forecast,
     theta_forecast,
 )
-from ._packed_network import NetworkRecipe, PackedNetwork
+from ._packed_network import NetworkRecipe
+from ._pooled_groups import choose_n_groups
 
 __all__ = [
     "Member",
@@ -38,6 +40,8 @@ _OFFSET = 0.1  # added before the logarithm, in mean values, where a value is ze
 _MOST_LAGS = 170
 _WEEK, _YEAR, _FEWEST_YEARS = 7, 364, 3  # a year of whole weeks
 _SEASONS = 3  # that a mean season is taken of
+_STRONG = 5.0  # of networks for groups of series, which mostly do best
+_FAINT = 0.05  # share of their prior weight that is left to lines beside those
 _WEAK = 0.3  # prior weight of lines that rarely do best
 RECIPES = {
     "usual": NetworkRecipe(),
@@ -51,6 +55,9 @@ RECIPES = {
 # for many rows: less of a penalty, more to remember
 RICH = NetworkRecipe(n_units=300, spectral_radius=0.9, leak_rate=0.3, input_scaling=0.3, alpha=3e-5)
 _MANY_ROWS = 20_000
+_LONG = 100  # rows of a series, on average, for as much to remember
+# on development origins groups helped pools of 58,000 rows and more, and harmed those of 46,000
+_GROUPED_ROWS = 57_000
 
 
 @dataclass(frozen=True)
@@ -141,32 +148,36 @@ class Member:
         Weight before any error is known.
     line : callable, optional
         A classical line, ``line(packed, n_steps)``.
-    recipe : NetworkRecipe, optional
+    recipe : NetworkRecipe or PoolRecipe, optional
         A pooled network, whose readout is learnt by `fitted`.
     lags, reference : tuple of int, int
         As in `PackedNetwork`.
+    n_groups, shape_lags : int, tuple of int
+        Groups with a network each, and what tells them apart; as in `GroupedNetwork`.
     """
 
     name: str
     view: str
     prior: float = 1.0
     line: Callable | None = None
-    recipe: NetworkRecipe | None = None
+    recipe: NetworkRecipe | PoolRecipe | None = None
     lags: tuple = ()
     reference: int = 0
+    n_groups: int = 1
+    shape_lags: tuple = (1,)
 
     def fitted(self, view: View, horizon: int, seed: int, most_rows: int) -> Callable:
         """A function of a view that gives forecasts (n_series, horizon) in units of y."""
-        network = None
+        network: SplitNetwork | WholeNetwork | None = None
         if self.recipe is not None:
-            network = PackedNetwork(
-                self.recipe,
-                horizon,
-                self.lags,
-                reference=self.reference,
-                most_rows=most_rows,
-                seed=seed,
-            ).fit(view.packed)
+            groups = horizon, self.lags, self.n_groups, self.shape_lags
+            if isinstance(self.recipe, PoolRecipe):
+                network = WholeNetwork(self.recipe, *groups, seed=seed)
+            else:
+                network = SplitNetwork(
+                    self.recipe, *groups, reference=self.reference, most_rows=most_rows, seed=seed
+                )
+            network.fit(view.packed)
         return _Fitted(self.line, network, horizon)
 
 
@@ -175,7 +186,7 @@ class _Fitted:
     """What `Member.fitted` returns; a class, so that it can be pickled."""
 
     line: Callable | None
-    network: PackedNetwork | None
+    network: SplitNetwork | WholeNetwork | None
     horizon: int
 
     def __call__(self, view: View) -> np.ndarray:
@@ -232,6 +243,8 @@ def _last_weeks(y, n_steps):
 def choose_members(series: list[np.ndarray], periods: tuple, horizon: int) -> list[Member]:
     """Members that suit the series: logarithms where no value is negative, seasons where long.
 
+    Large pools have networks for each group of series that change alike.
+
     Parameters
     ----------
     series : list of ndarray of shape (n_i,)
@@ -265,13 +278,23 @@ def choose_members(series: list[np.ndarray], periods: tuple, horizon: int) -> li
         for m in seasons:
             line = partial(season_mean_forecast, period=m)
             members.append(Member(f"log mean season {m}", "log-raw", line=line))
-    lags = (
-        tuple(range(1, 7)) if periods[0] == 1 else tuple(range(1, min(periods[0] + 2, _MOST_LAGS)))
-    )
-    many = sum(max(0, len(y) - horizon) for y in series) >= _MANY_ROWS
+    rows = sum(len(y) for y in series)
+    n_groups = choose_n_groups(rows, len(series)) if rows >= _GROUPED_ROWS else 1
+    if n_groups > 1:
+        faint = [replace(m, prior=_FAINT * m.prior) for m in members]
+        return faint + _grouped(views, seasons, periods, n_groups)
+    long = rows >= _LONG * len(series)
+    rich = long and rows - horizon * len(series) >= _MANY_ROWS
+    return members + _networks(views, seasons, periods, rich=rich)
+
+
+def _networks(views, seasons, periods, *, rich):
+    """Networks that learn from all series alike."""
+    lags = _usual_lags(periods)
     rich_lags = _season_lags(seasons[-1], periods) if seasons else lags
+    members = []
     for view in views:
-        if many:
+        if rich:
             members.append(Member(f"{view} rich", view, recipe=RICH, lags=rich_lags))
         for name, recipe in RECIPES.items():
             if view == "log" or name != "large":
@@ -286,6 +309,42 @@ def choose_members(series: list[np.ndarray], periods: tuple, horizon: int) -> li
                         )
                     )  # fmt: skip
     return members
+
+
+def _grouped(views, seasons, periods, n_groups):
+    """Networks for each group of series that change alike."""
+    last = views[-1]
+    longest = max(seasons, default=1)
+    shape = (1, *sorted(seasons, reverse=True))
+    if len(shape) < 3:  # two ratios tell more kinds of series apart than one
+        shape = (1, max(2, longest // 4), max(4, longest))
+    member = partial(Member, n_groups=n_groups, shape_lags=shape)
+    pool = partial(member, prior=_STRONG)
+    lags = _usual_lags(periods)
+    near = PoolRecipe(tuple(seasons[-1:]))
+    if len(seasons) > 1:
+        recipe = PoolRecipe((longest, *seasons[:-1]), "seasonal", 2, (120,))
+        members = [pool("pool, season", f"{last}-raw", recipe=recipe, lags=lags[:24])]
+    else:
+        members = [pool("pool", last, recipe=near, lags=lags)]
+        if seasons:
+            members.append(pool("pool, season", f"{last}-raw", recipe=near, lags=lags))
+    if last != "sized":
+        members.append(member("sized usual", "sized", recipe=RECIPES["usual"], lags=lags))
+    for name in ("usual", "slow", "linear"):
+        members.append(member(f"{last} {name}", last, recipe=RECIPES[name], lags=lags))
+    for m in seasons:
+        members.append(
+            member(
+                f"{last} slow, season {m}", f"{last}-raw", recipe=RECIPES["slow"],
+                lags=_season_lags(m, periods), reference=m,
+            )
+        )  # fmt: skip
+    return members
+
+
+def _usual_lags(periods):
+    return tuple(range(1, 7 if periods[0] == 1 else min(periods[0] + 2, _MOST_LAGS)))
 
 
 def _season_lags(m, periods):

@@ -8,6 +8,7 @@ in one matrix (`_classical.pack`), so that a pass over time serves them all.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -132,14 +133,7 @@ class PackedNetwork:
     def _states(self, running, number, rows, columns):
         """States (n_rows, n_units) at the given places."""
         r = self.recipe
-        rng = np.random.default_rng([self.seed, number])
-        n_inputs = running.inputs.shape[2]
-        kernel = rng.standard_normal((r.n_units, r.n_units))
-        kernel *= rng.random(kernel.shape) < min(1.0, 10 / r.n_units)
-        radius = np.abs(np.linalg.eigvals(kernel)).max()
-        kernel *= r.spectral_radius / max(radius, _SMALLEST)
-        entry = rng.uniform(-r.input_scaling, r.input_scaling, (n_inputs, r.n_units))
-        bias = rng.uniform(-r.bias_scaling, r.bias_scaling, r.n_units)
+        kernel, entry, bias = _reservoir(r, running.inputs.shape[2], self.seed, number)
         out = np.empty((len(rows), r.n_units))
         order = np.argsort(columns, kind="stable")
         bounds = np.searchsorted(columns[order], np.arange(running.inputs.shape[1] + 1))
@@ -150,6 +144,19 @@ class PackedNetwork:
             here = order[bounds[t] : bounds[t + 1]]
             out[here] = state[rows[here]]
         return out
+
+
+@lru_cache(maxsize=32)
+def _reservoir(recipe, n_inputs, seed, number):
+    """Weights of a reservoir, kept: members, fits and forecasts ask for the same ones."""
+    rng = np.random.default_rng([seed, number])
+    n = recipe.n_units
+    kernel = rng.standard_normal((n, n))
+    kernel *= rng.random(kernel.shape) < min(1.0, 10 / n)
+    radius = np.abs(np.linalg.eigvals(kernel)).max()
+    kernel *= recipe.spectral_radius / max(radius, _SMALLEST)
+    entry = rng.uniform(-recipe.input_scaling, recipe.input_scaling, (n_inputs, n))
+    return kernel, entry, rng.uniform(-recipe.bias_scaling, recipe.bias_scaling, n)
 
 
 class _Running:
@@ -228,10 +235,11 @@ class _Readout:
         penalty[-1] = 1e-6 * len(rows)
         weight = weights
         for _ in range(_REWEIGHTINGS):
-            weighted = rows * weight[:, None]
-            gram = weighted.T @ rows
+            root = np.sqrt(weight)[:, None]
+            weighted = rows * root
+            gram = weighted.T @ weighted  # of one array: half the work
             gram.flat[:: len(gram) + 1] += penalty * weight.mean()
-            coef = np.linalg.solve(gram, weighted.T @ targets)
+            coef = np.linalg.solve(gram, weighted.T @ (targets * root))
             size = np.abs(targets - rows @ coef).mean(axis=1)
             weight = weights / np.maximum(size, max(_NEAREST * np.median(size), _SMALLEST))
             weight = weight / weight.mean()

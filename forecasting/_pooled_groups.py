@@ -18,7 +18,7 @@ from ._pooled import PooledNetwork
 from ._pooled_drive import Memory
 from ._pooled_rows import as_lists, canonical
 
-__all__ = ["GroupMemory", "GroupedNetwork", "choose_n_groups", "shapes"]
+__all__ = ["GroupMemory", "GroupedNetwork", "ShapeGroups", "choose_n_groups", "shapes"]
 
 _FEWEST_SERIES = 10  # of a group; smaller ones join the group nearest to them
 _ROWS = 12_000  # that a group needs, or it loses more than it gains (see `choose_n_groups`)
@@ -56,6 +56,57 @@ def choose_n_groups(n_rows: int, n_series: int) -> int:
     weekly and monthly series), and harmed where there were fewer.
     """
     return max(1, min(_MOST_GROUPS, n_rows // _ROWS, n_series // (2 * _FEWEST_SERIES)))
+
+
+class ShapeGroups:
+    """Groups of series by their `shapes`, found by k-means.
+
+    Parameters
+    ----------
+    n_groups : int
+        At most so many; groups of fewer than ten series are dissolved.
+    lags : tuple of int
+        As in `shapes`.
+
+    Attributes
+    ----------
+    centres_ : ndarray of shape (n_groups_, n_shapes)
+    """
+
+    def __init__(self, n_groups: int, lags: tuple):
+        self.n_groups, self.lags = n_groups, lags
+
+    @property
+    def n_groups_(self) -> int:
+        """Groups that were found."""
+        return len(self.centres_)
+
+    def fit(self, values: list[np.ndarray]) -> np.ndarray:
+        """Find groups; the group of each series, (n_series,)."""
+        rows = shapes(values, self.lags)
+        known = np.isfinite(rows)
+        count = np.maximum(known.sum(axis=0), 1)
+        self._mean = np.where(known, rows, 0.0).sum(axis=0) / count
+        apart = np.where(known, rows - self._mean, 0.0)
+        spread = np.sqrt((apart**2).sum(axis=0) / count)
+        self._spread = np.where(spread > 0, spread, 1.0)
+        rows = np.nan_to_num((rows - self._mean) / self._spread)
+        n_groups = min(self.n_groups, len(np.unique(rows, axis=0)))
+        # in an order of their own, so that the order of the series changes nothing
+        ranked = rows[np.lexsort(np.round(rows, 6).T)]
+        means = KMeans(max(n_groups, 1), n_init=10, random_state=0).fit(ranked)
+        counts = np.bincount(means.labels_, minlength=n_groups)
+        keep = counts >= min(_FEWEST_SERIES, counts.max())
+        self.centres_ = means.cluster_centers_[keep]
+        return self._nearest(rows)
+
+    def of(self, values: list[np.ndarray]) -> np.ndarray:
+        """The group whose shape is nearest to that of each series, (n_series,)."""
+        return self._nearest(np.nan_to_num((shapes(values, self.lags) - self._mean) / self._spread))
+
+    def _nearest(self, rows):
+        apart = ((rows[:, None] - self.centres_) ** 2).sum(axis=2)
+        return apart.argmin(axis=1)
 
 
 class GroupedNetwork:
@@ -99,7 +150,9 @@ class GroupedNetwork:
         order = canonical(values, exog, static)
         labels = np.empty(len(values), dtype=int)
         self._places = {}
-        labels[order] = self._split(self._standardised([values[i] for i in order], fit=True))
+        self._groups = ShapeGroups(self.n_groups, self.shape_lags)
+        labels[order] = self._groups.fit([values[i] for i in order])
+        self.centres_ = self._groups.centres_
         self.networks_ = []
         for group in range(len(self.centres_)):
             mine = np.flatnonzero(labels == group)
@@ -109,30 +162,6 @@ class GroupedNetwork:
             self.networks_.append(network.fit(*rows, n_past=n_past))
         self.labels_ = labels
         return self
-
-    def _standardised(self, values, *, fit=False):
-        rows = shapes(values, self.shape_lags)
-        if fit:
-            known = np.isfinite(rows)
-            count = np.maximum(known.sum(axis=0), 1)
-            self._mean = np.where(known, rows, 0.0).sum(axis=0) / count
-            apart = np.where(known, rows - self._mean, 0.0)
-            spread = np.sqrt((apart**2).sum(axis=0) / count)
-            self._spread = np.where(spread > 0, spread, 1.0)
-        return np.nan_to_num((rows - self._mean) / self._spread)
-
-    def _split(self, rows):
-        """Labels by k-means, without groups that are too small to learn from."""
-        n_groups = min(self.n_groups, len(np.unique(rows, axis=0)))
-        means = KMeans(max(n_groups, 1), n_init=10, random_state=0).fit(rows)
-        counts = np.bincount(means.labels_, minlength=n_groups)
-        keep = counts >= min(_FEWEST_SERIES, counts.max())
-        self.centres_ = means.cluster_centers_[keep]
-        return self._nearest(rows)
-
-    def _nearest(self, rows):
-        apart = ((rows[:, None] - self.centres_) ** 2).sum(axis=2)
-        return apart.argmin(axis=1)
 
     # ------------------------------------------------------------------- memory
 
@@ -144,7 +173,7 @@ class GroupedNetwork:
     ) -> list[GroupMemory]:
         """Memories of series, which join the group whose shape is nearest to theirs."""
         values, exog, static = as_lists(values, exog, static)
-        groups = self._nearest(self._standardised(values))
+        groups = self._groups.of(values)
         out: list[Any] = [None] * len(values)
         for group, mine in _by_group(groups):
             rows = [values[i] for i in mine], [exog[i] for i in mine], static[mine]

@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 from numpy.testing import assert_allclose
 
-from echocast.forecasting import AutoESNForecaster, _auto_pool
+from echocast.forecasting import AutoESNForecaster, _auto_members, _auto_pool
+from echocast.forecasting._auto_groups import PoolRecipe, SplitNetwork, WholeNetwork
 from echocast.forecasting._auto_members import (
     choose_members,
     make_view,
@@ -166,6 +167,81 @@ def test_network_equals_a_plain_loop():
     features = np.clip(rows[-1], -20, 20)
     expected = y[-1] + unit * readout.predict(features[None])[0]
     assert_allclose(network.forecast(pack([y]))[0], expected, rtol=1e-10)
+
+
+# ------------------------------------------------------------------------------ groups
+
+
+def two_kinds(n_series, n=130, seed=0):
+    """Series that follow a season of four, and walks whose changes are undone at once."""
+    rng = np.random.RandomState(seed)
+    out = []
+    for i in range(n_series):
+        noise = rng.randn(n)
+        season = np.sin(2 * np.pi * (np.arange(n) / 4 + rng.rand())) + 0.1 * noise
+        apart = 0.3 * np.cumsum(rng.randn(n)) + 2 * noise
+        out.append(np.exp(0.05 * (season if i % 2 else apart) + rng.uniform(0, 9)))
+    return out
+
+
+def test_split_network_is_a_network_of_each_group():
+    series = [np.log(y) for y in two_kinds(40)]
+    recipe = NetworkRecipe(n_units=10, n_seeds=1)
+    split = SplitNetwork(recipe, 4, (1, 2, 3), 2, (1, 2, 4)).fit(pack(series))
+    found = split.forecast(pack(series))
+    for first in (0, 1):
+        mine = series[first::2]
+        alone = PackedNetwork(recipe, 4, (1, 2, 3)).fit(pack(mine)).forecast(pack(mine))
+        assert_allclose(found[first::2], alone, rtol=1e-9)
+    single = SplitNetwork(recipe, 4, (1, 2, 3), 1, (1,)).fit(pack(series))
+    whole = PackedNetwork(recipe, 4, (1, 2, 3)).fit(pack(series))
+    assert np.array_equal(single.forecast(pack(series)), whole.forecast(pack(series)))
+
+
+def test_whole_network_knows_new_series_by_their_shape():
+    series = [np.log(y) for y in two_kinds(44)]
+    network = WholeNetwork(PoolRecipe((4,), n_units=(20,)), 4, (1, 2, 3, 4), 2, (1, 2, 4))
+    network.fit(pack(series[:40]))
+    labels = network.network.labels_
+    assert len(set(labels[::2])) == len(set(labels[1::2])) == 1
+    together = network.forecast(pack(series))
+    alone = np.vstack([network.forecast(pack([y])) for y in series])
+    assert_allclose(alone, together, rtol=1e-9)
+
+
+@pytest.fixture
+def two_groups(monkeypatch):
+    """Two groups in every pool."""
+    monkeypatch.setattr(_auto_members, "_GROUPED_ROWS", 0)
+    monkeypatch.setattr(_auto_members, "choose_n_groups", lambda n_rows, n_series: 2)
+
+
+@pytest.mark.usefixtures("two_groups")
+def test_large_pools_have_groups():
+    past, future = split(two_kinds(40))
+    pool = AutoPool(H, (4,)).fit(past)
+    assert {m.n_groups for m in pool.members if m.recipe is not None} == {2}
+    points = pool.forecast(past, H)
+    alone = np.vstack([pool.forecast([y], H) for y in past[:3]])
+    assert_allclose(alone, points[:3], rtol=1e-9)
+    assert mase(future, points, past, 4) < min(naive_losses(past, future, 4))
+    copied = pickle.loads(pickle.dumps(pool))
+    assert np.array_equal(copied.forecast(past, H), points)
+
+
+def test_small_pools_have_none():
+    assert {m.n_groups for m in choose_members(two_kinds(200), (4,), H)} == {1}
+    assert {m.n_groups for m in choose_members(two_kinds(500), (4,), H)} == {1, 5}
+
+
+@pytest.mark.usefixtures("two_groups")
+def test_groups_do_not_depend_on_order_or_units():
+    series = two_kinds(30)
+    order = np.random.RandomState(0).permutation(len(series))
+    points = AutoPool(H, (4,)).fit(series).forecast(series, H)
+    other = [1000 * series[i] for i in order]
+    shuffled = AutoPool(H, (4,)).fit(other).forecast(other, H)
+    assert_allclose(shuffled, 1000 * points[order], rtol=1e-6)
 
 
 # -------------------------------------------------------------------------- odd series
