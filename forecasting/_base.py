@@ -14,7 +14,7 @@ import pandas as pd
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
-from echocast._checks import check_generator, check_number, stack_level
+from echocast._checks import check_generator, check_jobs, check_number, stack_level
 from echocast.exceptions import EchocastWarning
 
 from ._guard import refuse_as_scorer
@@ -105,6 +105,7 @@ class BaseForecaster(Reader, BaseEstimator, metaclass=ABCMeta):
         for name in [n for n in vars(self) if n.startswith("_fit_") or n.endswith("_")]:
             del self.__dict__[name]
         self._check_params()
+        check_jobs(getattr(self, "n_jobs", None), self._owner)
         check_pooling(self, y, static)
         if is_panel(y):
             fit_panel(self, y, X, static)

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import copy
-import warnings
 from typing import Any
 
 import numpy as np
 
-from echocast._checks import check_generator, check_number, check_option, refuse, stack_level
-from echocast.exceptions import ForecastDivergenceWarning
+from echocast._checks import (
+    check_alpha,
+    check_generator,
+    check_number,
+    check_option,
+    check_solver,
+    refuse,
+)
 
 from ._adaptive import begin_scores
 from ._base import BaseForecaster
+from ._closed_loop import completed, warn_if_bounded
 from ._direct import advance_direct, calibrate_direct, learn_direct, predict_direct
 from ._intervals import (
     ConformalScores,
@@ -246,7 +252,7 @@ class ESNForecaster(BaseForecaster):
         self.n_jobs = n_jobs
 
     def _check_params(self):
-        # the network's own parameters are checked by ESNRegressor, under the same names
+        # the reservoir's own parameters are checked by ESNRegressor, under the same names
         owner = self._owner
         check_number("n_units", self.n_units, owner, low=1, integer=True)
         check_number("input_scaling", self.input_scaling, owner)
@@ -256,6 +262,8 @@ class ESNForecaster(BaseForecaster):
             rule = "'bootstrap' or 'conformal' unless strategy='recursive'"
             refuse("interval", owner, rule, self.interval)
         check_number("n_boot", self.n_boot, owner, low=2, integer=True)
+        check_alpha(self.alpha, owner)
+        check_solver(self.solver, owner)
         check_option("strategy", self.strategy, owner, ("recursive", "direct", "multi_output"))
         check_number("horizon", self.horizon, owner, low=1, integer=True, also=(None,))
 
@@ -429,21 +437,13 @@ class ESNForecaster(BaseForecaster):
         n_columns = values.shape[1]
         if self._fit_is_new:  # to the pool: transforms are fitted to what is known of it
             self._fit_network, self._fit_lead = network_for(self, values, exog, first)
-        values, exog, whole, first = self._completed(values, exog, first)
+        values, exog, whole, first = completed(self, self._fit_network, values, exog, first)
         self._fit_memory = self._fit_network.start(whole, exog, first)
         self._fit_network = copy.copy(self._fit_network)
         # the errors kept are labelled as the last rows, so they must be those of these rows
         truth = values[:, :n_columns]
         fitted = causal(self._fit_network.one_step(whole, exog, first)[:, :n_columns], truth)
         self._fit_residuals = (truth[len(truth) - len(fitted) :] - fitted)[-_MOST_ERRORS:].copy()
-
-    def _completed(self, values, exog, first):
-        """Rows from the first with a value on, the same without NaN, and its position."""
-        values, exog = self._with_past(values, exog)
-        lead = leading_rows(values, self._owner)
-        values, exog, first = values[lead:], exog[lead:], first + lead - self._fit_lead
-        whole = complete(self._fit_network, values, exog, first, self.season_length_)
-        return values, exog, whole, first
 
     # -------------------------------------------------------------- forecasting
 
@@ -456,21 +456,8 @@ class ESNForecaster(BaseForecaster):
         if self._is_direct:
             return self._fit_direct.point(n_steps, exog)
         points, scaled = self._fit_network.paths(self._fit_memory, n_steps, exog)
-        n_columns = self._fit_form.n_columns
-        self._warn_if_bounded(scaled[:, :n_columns, 0])
-        return points[:, :n_columns, 0]
-
-    def _warn_if_bounded(self, scaled):
-        low, high = (bound[: scaled.shape[1]] for bound in self._fit_memory.bounds)
-        held = ((scaled <= low) | (scaled >= high)) & (low < high)
-        if held.any():
-            step, column = np.argwhere(held)[0]
-            warnings.warn(
-                f"Forecast leaves the training range of {self._fit_form.labels[column]!r} (after "
-                f"transforms) by 1x its span at step {step + 1} and is held there.",
-                ForecastDivergenceWarning,
-                stacklevel=stack_level(),
-            )
+        warn_if_bounded(scaled[:, :, 0], self._fit_memory, self._fit_form.labels)
+        return points[:, : self._fit_form.n_columns, 0]
 
     def _paths(self, n_steps, exog, n_paths, rng):
         if self._is_direct:
@@ -495,7 +482,7 @@ class ESNForecaster(BaseForecaster):
         if self._is_direct:
             return self._fit_direct.one_step(values, exog, first)
         n_columns = values.shape[1]
-        _, exog, whole, first = self._completed(values, exog, first)
+        _, exog, whole, first = completed(self, self._fit_network, values, exog, first)
         return causal(self._fit_network.one_step(whole, exog, first)[:, :n_columns], values)
 
     def _kept_residuals(self):

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import copy
-import warnings
 from abc import abstractmethod
 from typing import Any
 
 import numpy as np
 
-from echocast._checks import check_generator, check_number, check_option, stack_level
-from echocast.exceptions import ForecastDivergenceWarning
+from echocast._checks import check_generator, check_number, check_option
 
 from ._adaptive import begin_scores
 from ._base import BaseForecaster
+from ._closed_loop import completed, warn_if_bounded
 from ._intervals import (
     ConformalScores,
     conformal_bands,
@@ -141,37 +140,17 @@ class LaggedForecaster(BaseForecaster):
         # the errors kept are labelled as the last rows, so they must be those of these rows
         fitted = self._one_step(values, exog, first)
         self._fit_residuals = (values[len(values) - len(fitted) :] - fitted)[-_MOST_ERRORS:].copy()
-        values, exog, whole, first = self._completed(values, exog, first)
+        values, exog, whole, first = completed(self, self._fit_model, values, exog, first)
         seen = ~np.isnan(values).any(axis=1)
         self._fit_memory = self._fit_model.start(whole, exog, first).observing(seen)
         self._fit_model = copy.copy(self._fit_model)
-
-    def _completed(self, values, exog, first):
-        """Rows from the first with a value on, the same without NaN, and its position."""
-        values, exog = self._with_past(values, exog)
-        lead = leading_rows(values, self._owner)
-        values, exog, first = values[lead:], exog[lead:], first + lead - self._fit_lead
-        whole = complete(self._fit_model, values, exog, first, self.season_length_)
-        return values, exog, whole, first
 
     # -------------------------------------------------------------- forecasting
 
     def _point(self, n_steps, exog):
         points, scaled = self._fit_model.paths(self._fit_memory, n_steps, exog)
-        self._warn_if_bounded(scaled[:, : self._n_columns, 0])
+        warn_if_bounded(scaled[:, :, 0], self._fit_memory, self._fit_form.labels)
         return points[:, : self._n_columns, 0]
-
-    def _warn_if_bounded(self, scaled):
-        low, high = (bound[: self._n_columns] for bound in self._fit_memory.bounds)
-        held = ((scaled <= low) | (scaled >= high)) & (low < high)
-        if held.any():
-            step, column = np.argwhere(held)[0]
-            warnings.warn(
-                f"Forecast leaves the training range of {self._fit_form.labels[column]!r} (after "
-                f"transforms) by 1x its span at step {step + 1} and is held there.",
-                ForecastDivergenceWarning,
-                stacklevel=stack_level(),
-            )
 
     def _paths(self, n_steps, exog, n_paths, rng):
         innovations = self._innovations(n_steps, n_paths, rng)
@@ -204,7 +183,7 @@ class LaggedForecaster(BaseForecaster):
 
     def _one_step(self, values, exog, first) -> Any:
         n_columns = values.shape[1]
-        _, exog, whole, first = self._completed(values, exog, first)
+        _, exog, whole, first = completed(self, self._fit_model, values, exog, first)
         return causal(self._fit_model.one_step(whole, exog, first)[:, :n_columns], values)
 
     def _kept_residuals(self):

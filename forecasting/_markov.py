@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from scipy.linalg import qr
 
-from echocast._checks import check_flag, check_number, refuse
+from echocast._checks import check_alpha, check_flag, check_number, check_solver, refuse
 from echocast.reservoir import NVARRegressor
 
 from ._automatic import choose_lags
@@ -140,9 +140,10 @@ class MarkovForecaster(LaggedForecaster):
 
     def _check_params(self):
         super()._check_params()
-        # `alpha` and `solver` are checked by the regressor, under the same names
         check_number("order", self.order, self._owner, low=1, integer=True, also=("auto",))
         check_flag("fit_intercept", self.fit_intercept, self._owner)
+        check_alpha(self.alpha, self._owner)
+        check_solver(self.solver, self._owner)
 
     def _model(self, values, exog, seed, known):
         regressor = NVARRegressor(

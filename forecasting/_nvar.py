@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from echocast._checks import check_flag, check_number
+from echocast._checks import check_alpha, check_degree, check_flag, check_number, check_solver
 from echocast.reservoir import NVARRegressor
 
 from ._lagged import LaggedModel
@@ -141,11 +141,13 @@ class NVARForecaster(LaggedForecaster):
 
     def _check_params(self):
         super()._check_params()
-        # `degree`, `alpha` and `solver` are checked by the regressor, under the same names
         check_number("delays", self.delays, self._owner, low=1, integer=True)
         check_number("stride", self.stride, self._owner, low=1, integer=True)
         check_flag("increments", self.increments, self._owner)
         check_flag("fit_intercept", self.fit_intercept, self._owner)
+        check_degree(self.degree, self._owner)
+        check_alpha(self.alpha, self._owner)
+        check_solver(self.solver, self._owner)
 
     def _model(self, values, exog, seed, known) -> LaggedModel:
         regressor = NVARRegressor(

@@ -15,7 +15,7 @@ from sklearn.base import BaseEstimator, MetaEstimatorMixin, clone
 from sklearn.exceptions import FitFailedWarning, NotFittedError
 from sklearn.utils.validation import check_is_fitted
 
-from echocast._checks import check_flag, check_number, check_option, refuse
+from echocast._checks import check_flag, check_jobs, check_number, check_option, refuse
 
 from ._backtest import usual_season
 from ._base import transaction
@@ -213,6 +213,7 @@ class ForecastSearchCV(MetaEstimatorMixin, BaseEstimator):
         check_option("method", self.method, owner, _METHODS)
         check_number("n_iter", self.n_iter, owner, low=1, integer=True)
         check_flag("refit", self.refit, owner)
+        check_jobs(self.n_jobs, owner)
         resolve_metric(self.metric, owner)
         if self.error_score != "raise":
             bad = isinstance(self.error_score, (str, bool)) or not np.isscalar(self.error_score)

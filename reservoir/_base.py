@@ -13,7 +13,7 @@ from joblib import Parallel, delayed, effective_n_jobs
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
-from echocast._checks import check_generator, check_number, check_option, refuse
+from echocast._checks import check_generator, check_jobs, check_number, check_option, refuse
 
 from ._activations import activations
 from ._sequences import SequenceLayout, read_rows
@@ -146,7 +146,7 @@ class BaseReservoir(BaseEstimator):
         """Check the parameters of reservoir and state (done in fit) and return the dtype."""
         owner = type(self).__name__
         check_option("predict_state", self.predict_state, owner, ("auto", "continue", "reset"))
-        _check_n_jobs(getattr(self, "n_jobs", None), owner)
+        check_jobs(getattr(self, "n_jobs", None), owner)
         return self._check_weights()
 
     def _check_weights(self) -> Any:
@@ -313,13 +313,6 @@ def _check_leak(leak_rate, n_units, owner) -> None:
         refuse("leak_rate", owner, rule, leak_rate)
     if not ((leaks > 0) & (leaks <= 1)).all():
         refuse("leak_rate", owner, rule, leak_rate)
-
-
-def _check_n_jobs(n_jobs, owner) -> None:
-    if n_jobs is not None:
-        check_number("n_jobs", n_jobs, owner, integer=True)
-        if n_jobs == 0:
-            refuse("n_jobs", owner, "None, -1 or an int >= 1", n_jobs)
 
 
 def _given_states(initial_state, layout, shape, dtype) -> np.ndarray:

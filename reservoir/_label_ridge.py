@@ -9,7 +9,9 @@ from scipy.linalg import lapack, qr
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax, softmax
 
-from ._readout import ReadoutFit, check_alpha, fit_readout, leave_one_out
+from echocast._checks import check_alpha
+
+from ._readout import ReadoutFit, fit_readout, leave_one_out
 
 __all__ = ["fit_label_ridge", "fit_sharpness", "probabilities"]
 

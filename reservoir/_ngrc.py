@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from echocast._checks import check_flag, check_number, check_option, refuse
+from echocast._checks import check_degree, check_flag, check_number, check_option, check_solver
 
 from ._machine import BLOCK_BYTES
 from ._regressor import SequenceRegressor
@@ -273,20 +273,13 @@ class NVARRegressor(SequenceRegressor):
         else:
             check_flag("fit_intercept", self.fit_intercept, owner)
         check_flag("increments", self.increments, owner)
-        check_option("solver", self.solver, owner, ("auto", "cholesky", "qr", "svd"))
+        check_solver(self.solver, owner)
         check_option("predict_state", self.predict_state, owner, ("auto", "continue", "reset"))
         return self._check_dtype()
 
     def _degrees(self):
         """Different degrees above one, in increasing order."""
-        given = [self.degree] if np.ndim(self.degree) == 0 else list(self.degree)
-        rule = "an int >= 1 or a sequence of such"
-        for p in given:
-            whole = isinstance(p, (int, np.integer)) and not isinstance(p, (bool, np.bool_))
-            if not whole or p < 1:
-                refuse("degree", type(self).__name__, rule, self.degree)
-        if not given:
-            refuse("degree", type(self).__name__, rule, self.degree)
+        given = check_degree(self.degree, type(self).__name__)
         return tuple(sorted({int(p) for p in given if p > 1}))
 
     def _build(self, n_inputs, n_outputs, dtype):

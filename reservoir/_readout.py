@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from scipy.linalg import LinAlgError
 
-from echocast._checks import check_number, check_option, refuse
+from echocast._checks import check_alpha, check_option, check_solver
 from echocast.exceptions import IllConditionedWarning
 
 from ._factor import RidgeFactor, RidgeSystem
@@ -20,13 +20,11 @@ from ._penalty import candidates, gcv_errors, loo_errors, loo_predictions, pick
 __all__ = [
     "ReadoutFit",
     "RidgeFactor",
-    "check_alpha",
     "fit_readout",
     "leave_one_out",
     "solve_factor",
 ]
 
-SOLVERS = ("auto", "cholesky", "qr", "svd")
 Blocks = Callable[[], Iterable[tuple[np.ndarray, np.ndarray, np.ndarray | None]]]
 
 # "auto" takes the normal equations if the bound on what they lose, which is 15 times the true
@@ -72,20 +70,6 @@ class ReadoutFit:
     alphas: np.ndarray | None = None
     loo_errors: np.ndarray | None = None
     spectrum: Spectrum | None = None
-
-
-def check_alpha(alpha: Any, owner: str) -> Any:
-    """Return "auto", a float >= 0 or a 1-D float array of candidates >= 0, else raise."""
-    if isinstance(alpha, str) or np.ndim(alpha) == 0:
-        value = check_number("alpha", alpha, owner, low=0.0, closed="left", also=("auto",))
-        return value if isinstance(value, str) else float(value)
-    try:
-        values = np.asarray(alpha, dtype=np.float64)
-    except (TypeError, ValueError):
-        values = np.empty(0)
-    if values.ndim != 1 or values.size == 0 or not np.isfinite(values).all() or values.min() < 0:
-        refuse("alpha", owner, "'auto', a float >= 0 or a 1-D array of floats >= 0", alpha)
-    return values
 
 
 def fit_readout(
@@ -161,7 +145,7 @@ def fit_readout(
     (array([[ 1., -2.]]), array([0.5]))
     """
     alpha = check_alpha(alpha, owner)
-    check_option("solver", solver, owner, SOLVERS)
+    check_solver(solver, owner)
     check_option("selection", selection, owner, ("loo", "gcv"))
     several = not isinstance(alpha, float)
     options = {"fit_intercept": fit_intercept}
@@ -217,7 +201,7 @@ def solve_factor(
         As for `fit_readout`.
     """
     alpha = check_alpha(alpha, owner)
-    check_option("solver", solver, owner, SOLVERS)
+    check_solver(solver, owner)
     if not isinstance(alpha, float):
         return _select(factor, alpha, None, fit_intercept=fit_intercept)
     system = factor.system(fit_intercept=fit_intercept)

@@ -5,7 +5,15 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from echocast._checks import check_generator, check_number, check_option, refuse
+from echocast._checks import (
+    check_degree,
+    check_generator,
+    check_jobs,
+    check_number,
+    check_option,
+    check_solver,
+    refuse,
+)
 from echocast.exceptions import InvalidParameterError
 
 
@@ -117,3 +125,19 @@ def test_check_generator_without_a_seed_leaves_the_global_stream_alone():
 def test_check_generator_refuses(value):
     with pytest.raises(ValueError, match="cannot be used to seed"):
         check_generator(value)
+
+
+def test_jobs_degrees_and_solvers():
+    for fine in (None, -1, 1, 4, np.int64(2)):
+        check_jobs(fine, "owner")
+    with pytest.raises(InvalidParameterError, match=r"must be None, -1 or an int >= 1\. Got 0"):
+        check_jobs(0, "owner")
+    with pytest.raises(InvalidParameterError, match="must be an int"):
+        check_jobs(1.5, "owner")
+    assert check_degree(2, "owner") == [2]
+    assert check_degree((3, 1), "owner") == [3, 1]
+    for bad in (0, "x", [], [1, True], 2.0, None):
+        with pytest.raises(InvalidParameterError, match="'degree' parameter of owner must be an"):
+            check_degree(bad, "owner")
+    with pytest.raises(InvalidParameterError, match="'solver' parameter of owner"):
+        check_solver("lu", "owner")

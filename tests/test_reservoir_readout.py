@@ -8,10 +8,10 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy.linalg import LinAlgError
 
 import oracles_ridge as oracle
+from echocast._checks import check_alpha
 from echocast.exceptions import IllConditionedWarning, InvalidParameterError
 from echocast.reservoir._readout import (
     RidgeFactor,
-    check_alpha,
     fit_readout,
     leave_one_out,
     solve_factor,

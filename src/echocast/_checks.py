@@ -12,10 +12,14 @@ import numpy as np
 from echocast.exceptions import InvalidParameterError
 
 __all__ = [
+    "check_alpha",
+    "check_degree",
     "check_flag",
     "check_generator",
+    "check_jobs",
     "check_number",
     "check_option",
+    "check_solver",
     "refuse",
     "stack_level",
 ]
@@ -85,6 +89,42 @@ def check_flag(name: str, value: Any, owner: str) -> bool:
     if not isinstance(value, (bool, np.bool_)):
         refuse(name, owner, "a bool", value)
     return bool(value)
+
+
+def check_alpha(alpha: Any, owner: str) -> Any:
+    """Return "auto", a float >= 0 or a 1-D float array of candidates >= 0, else raise."""
+    if isinstance(alpha, str) or np.ndim(alpha) == 0:
+        value = check_number("alpha", alpha, owner, low=0.0, closed="left", also=("auto",))
+        return value if isinstance(value, str) else float(value)
+    try:
+        values = np.asarray(alpha, dtype=np.float64)
+    except (TypeError, ValueError):
+        values = np.empty(0)
+    if values.ndim != 1 or values.size == 0 or not np.isfinite(values).all() or values.min() < 0:
+        refuse("alpha", owner, "'auto', a float >= 0 or a 1-D array of floats >= 0", alpha)
+    return values
+
+
+def check_solver(solver: Any, owner: str) -> str:
+    """Return the name of a solver of the ridge readout."""
+    return check_option("solver", solver, owner, ("auto", "cholesky", "qr", "svd"))
+
+
+def check_degree(degree: Any, owner: str) -> list:
+    """Return the degrees of polynomials, one or several, as a list."""
+    given = [degree] if np.ndim(degree) == 0 else list(degree)
+    whole = all(isinstance(p, (int, np.integer)) and not isinstance(p, bool) for p in given)
+    if not given or not whole or min(given) < 1:
+        refuse("degree", owner, "an int >= 1 or a sequence of such", degree)
+    return given
+
+
+def check_jobs(n_jobs: Any, owner: str) -> None:
+    """Refuse what joblib cannot take as a number of workers."""
+    if n_jobs is not None:
+        check_number("n_jobs", n_jobs, owner, integer=True)
+        if n_jobs == 0:
+            refuse("n_jobs", owner, "None, -1 or an int >= 1", n_jobs)
 
 
 def check_generator(random_state: Any) -> np.random.RandomState:
