@@ -156,6 +156,11 @@ class EnsembleForecaster(Members):
             check_option("weights", self.weights, owner, RULES)
         elif self.method == "weights":
             given_weights(self.weights, len(self.forecasters), owner)
+        else:
+            raise ValueError(
+                f"`weights` are numbers, which method={self.method!r} of {owner} would ignore. Set "
+                "method='weights'."
+            )
         check_number("n_windows", self.n_windows, owner, low=1, integer=True)
         if self.horizon is not None:
             check_number("horizon", self.horizon, owner, low=1, integer=True)
@@ -178,7 +183,7 @@ class EnsembleForecaster(Members):
         """Keep the fitted members, and their errors as those of the combination."""
         self.forecasters_ = fitted
         errors = [np.asarray(member.residuals()) for member in fitted]
-        errors = [e.reshape(len(e), -1) for e in errors]
+        errors = [e.reshape(-1, self._fit_form.n_columns) for e in errors]
         shortest = min(len(e) for e in errors)
         stacked = np.stack([e[len(e) - shortest :] for e in errors])
         self._fit_residuals = self._combined(stacked)[-_MOST_RESIDUALS:]

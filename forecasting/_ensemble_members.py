@@ -100,6 +100,12 @@ class Members(BaseForecaster):
         own = set(super().get_params(deep=False))
         names = [name for name, _ in self._named()]
         for name, forecaster in self._named():
+            if hasattr(forecaster, "space"):
+                raise TypeError(
+                    f"{name!r} of `forecasters` is a search, which members cannot be: it would "
+                    "choose anew in each of their fits. Search over the ensemble instead, with "
+                    "parameters such as 'NAME__n_units', or pass clone(search.best_forecaster_)."
+                )
             if not isinstance(forecaster, BaseForecaster):
                 refuse("forecasters", owner, rule, self.forecasters)
             if not isinstance(name, str) or "__" in name or name in own or names.count(name) > 1:

@@ -288,6 +288,12 @@ def _refuse_nan(values, index, form, owner, masks):
 
 def _refuse_leading_nan(values, index, form):
     nan = np.isnan(values)
+    if nan.all(axis=0).any():
+        label = form.labels[int(np.argmax(nan.all(axis=0)))]
+        which = f"column {label!r} of y" if form.n_columns > 1 else "y"
+        raise ValueError(
+            f"Input {which} has no value at all: all {len(values)} rows are NaN. Leave it out."
+        )
     raise ValueError(
         f"Input y begins with NaN ({_first(nan, index, form)}), which cannot be filled from "
         "earlier rows. Drop the rows before the first complete one."

@@ -146,9 +146,13 @@ class ConformalScores:
         """How many steps ahead are worth forecasting from the origins."""
         return min(n_calibration, _MOST_STEPS)
 
-    def half_width(self, n_steps: int, level: float) -> np.ndarray:
-        """Half the width of the interval at each step, (n_steps, D)."""
-        return self._ranked(np.abs(self.errors), n_steps, level / 100, f"level={level:g}")
+    def half_width(self, n_steps: int, level: float, name: str | None = None) -> np.ndarray:
+        """Half the width of the interval at each step, (n_steps, D).
+
+        `name` says in an error what was asked for, if that was no level.
+        """
+        name = f"level={level:g}" if name is None else name
+        return self._ranked(np.abs(self.errors), n_steps, level / 100, name)
 
     def quantile(self, n_steps: int, probability: float) -> np.ndarray:
         """Quantile of the error at each step, (n_steps, D)."""
@@ -164,9 +168,16 @@ class ConformalScores:
         enough = (ranks <= counts).all(axis=1)
         longest = len(enough) if enough.all() else int(np.argmin(enough))
         if n_steps > longest:
+            nearer = "a lower level" if name.startswith("level") else "a quantile nearer to 0.5"
+            if not longest:
+                raise ValueError(
+                    f"{name} cannot be had from {int(counts[0].min())} calibration forecasts: it "
+                    f"needs at least {int(np.ceil(share / (1 - share) - 1e-9))}. Use "
+                    f"interval='bootstrap', {nearer} or more data."
+                )
             raise ValueError(
                 f"The calibration forecasts allow {name} up to {longest} steps ahead, not "
-                f"{n_steps}. Use interval='bootstrap', a lower level or more data."
+                f"{n_steps}. Use interval='bootstrap', {nearer} or more data."
             )
         ordered = np.sort(scores[:, :n_steps], axis=0)  # NaN come last
         return np.take_along_axis(ordered, ranks[None, :n_steps] - 1, axis=0)[0]

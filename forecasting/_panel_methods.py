@@ -299,7 +299,8 @@ def fitted_panel(self: Any, y: Any, X: Any) -> Any:
 def residuals_panel(self: Any) -> Any:
     """`residuals` for a panel."""
     parts = [member.residuals() for member in self.members_.values()]
-    values = np.concatenate([part.to_numpy().reshape(len(part), -1) for part in parts])
+    n_columns = self._fit_form.n_columns  # of no rows it cannot be told
+    values = np.concatenate([part.to_numpy().reshape(-1, n_columns) for part in parts])
     index = _fitted_panel(self).stack([part.index for part in parts])
     return self._fit_form.points(values, index)
 

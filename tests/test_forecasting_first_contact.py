@@ -3,10 +3,17 @@
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV, TimeSeriesSplit, cross_val_score
 
 from echocast.exceptions import InsertedRowsWarning, InvalidParameterError
-from echocast.forecasting import ESNForecaster, ForecastSearchCV, NaiveForecaster, backtest
+from echocast.forecasting import (
+    EnsembleForecaster,
+    ESNForecaster,
+    ForecastSearchCV,
+    NaiveForecaster,
+    backtest,
+)
 
 
 @pytest.fixture
@@ -144,3 +151,53 @@ def test_a_function_for_future_rows_has_to_return_some(y):
 def test_unknown_metrics_are_named_by_the_parameter(y):
     with pytest.raises(InvalidParameterError, match=r"'metrics' parameter of backtest.*'mase'"):
         backtest(NaiveForecaster(), y, horizon=5, metrics=["crps"])
+
+
+def test_weights_of_an_ensemble_are_not_ignored(y):
+    members = [NaiveForecaster(), NaiveForecaster("mean")]
+    for method in ("mean", "median"):
+        with pytest.raises(ValueError, match="Set method='weights'"):
+            EnsembleForecaster(members, method=method, weights=[0.9, 0.1]).fit(y)
+    EnsembleForecaster(members, method="weights", weights=[0.9, 0.1]).fit(y)
+
+
+def test_a_search_goes_around_an_ensemble_not_into_it(y):
+    search = ForecastSearchCV(NaiveForecaster(), {"strategy": ["last", "mean"]}, horizon=5)
+    with pytest.raises(TypeError, match="Search over the ensemble instead"):
+        EnsembleForecaster([search]).fit(y)
+    around = ForecastSearchCV(
+        EnsembleForecaster([("a", NaiveForecaster()), ("b", NaiveForecaster("mean"))]),
+        {"a__strategy": ["last", "seasonal"]},
+        horizon=7,
+    )
+    assert around.fit(y).best_params_ == {"a__strategy": "seasonal"}
+    EnsembleForecaster([clone(around.best_forecaster_)]).fit(y)
+
+
+# --------------------------------------------------------------------- next to nothing
+
+
+@pytest.mark.parametrize("missing", ["ffill", "interpolate"])
+def test_a_series_without_a_value_is_told_from_one_that_begins_late(y, missing):
+    model = NaiveForecaster(missing=missing)
+    with pytest.raises(ValueError, match="Input y has no value at all: all 140 rows are NaN"):
+        model.fit(y * np.nan)
+    with pytest.raises(ValueError, match="column 'b' of y has no value at all"):
+        model.fit(pd.DataFrame({"a": y, "b": np.nan}))
+    with pytest.raises(ValueError, match=r"begins with NaN \(2024-01-01\)"):
+        model.fit(y.where(y.index > "2024-01-03"))
+
+
+def test_one_row_leaves_no_errors_to_keep(y):
+    one = y[:1].asfreq("D")
+    ensemble = EnsembleForecaster([NaiveForecaster(), NaiveForecaster("mean")])
+    assert ensemble.fit(one).predict(2).tolist() == [y.iloc[0]] * 2
+    panel = pd.concat({"a": y[:1], "b": y[:1]})
+    assert len(NaiveForecaster(freq="D").fit(panel).residuals()) == 0
+
+
+@pytest.mark.parametrize("n_steps", [3, 50])
+def test_a_level_that_no_step_can_have_is_called_impossible(y, n_steps):
+    model = ESNForecaster(20, interval="conformal", random_state=0).fit(y[:60])
+    with pytest.raises(ValueError, match=r"level=99\.9 .*cannot be had from"):
+        model.predict(n_steps, level=99.9)
