@@ -14,7 +14,14 @@ import pandas as pd
 from joblib import Parallel, delayed
 from sklearn.base import clone
 
-from echocast._checks import check_generator, check_jobs, check_number, check_option, refuse
+from echocast._checks import (
+    check_generator,
+    check_jobs,
+    check_number,
+    check_option,
+    refuse,
+    stack_level,
+)
 from echocast.exceptions import EchocastWarning
 
 from ._backtest_panel import PanelRun, plan_panel
@@ -445,7 +452,7 @@ def _result(work: _Work, done: Sequence[tuple[int, Done]], settings: dict) -> Ba
             f"{len(skipped)} windows of {n_series} series were skipped; see `skipped` of the "
             f"result. The first is series {label!r}: {reason}",
             EchocastWarning,
-            stacklevel=3,
+            stacklevel=stack_level(),
         )
     parts = [
         Part(work.labels[i], work.targets[i], sorted(found, key=lambda o: o.window.stop))

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from echocast._checks import refuse
+from echocast._checks import refuse, stack_level
 from echocast.exceptions import EchocastWarning
 
 from ._frames import Target, fill
@@ -315,5 +315,5 @@ def _warn_of_unscaled(scales, settings):
             f"after one season ({settings['season_length']} steps) or are not longer than that, so "
             "their scaled errors are NaN. Train on more rows or pass a shorter season_length.",
             EchocastWarning,
-            stacklevel=5,
+            stacklevel=stack_level(),
         )

@@ -13,7 +13,7 @@ import pandas as pd
 from sklearn.base import BaseEstimator, clone
 from sklearn.utils.validation import check_is_fitted
 
-from echocast._checks import check_number, refuse
+from echocast._checks import check_number, refuse, stack_level
 from echocast.exceptions import ExtraColumnsWarning
 
 from ._base import BaseForecaster, transaction
@@ -260,7 +260,7 @@ class LongForecaster(BaseEstimator):
             warnings.warn(
                 f"Ignored columns of `X_df` not seen at fit: {strange}.",
                 ExtraColumnsWarning,
-                stacklevel=3,
+                stacklevel=stack_level(),
             )
         frame = sort_rows(frame, spec)
         ids, times = plain_ids(frame[spec.id_col]), frame[spec.time_col]

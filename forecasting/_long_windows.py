@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from echocast._checks import stack_level
 from echocast.exceptions import EchocastWarning
 
 from ._long_frames import LongTable
@@ -65,7 +66,7 @@ def cut_windows(
                 f"{len(short)} series are too short for window {number + 1} and left out of it: "
                 f"{shown}.",
                 EchocastWarning,
-                stacklevel=3,
+                stacklevel=stack_level(),
             )
         cuts, firsts = cuts[long_enough], firsts[long_enough]
         yield Window(number, table.rows(_ranges(firsts, cuts)), table.rows(_ranges(cuts, cuts + h)))

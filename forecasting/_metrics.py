@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from echocast._checks import check_number, check_option, refuse
+from echocast._checks import check_number, check_option, refuse, stack_level
 from echocast.exceptions import EchocastWarning
 
 from ._levels import check_level
@@ -171,7 +171,7 @@ def naive_scale(y_train: Any, season_length: int, power: int, n_columns: int) ->
             f"The training part has {len(train)} rows and the season {season_length} steps, so "
             "the scaled error is NaN. Train on more rows or pass a shorter season_length.",
             EchocastWarning,
-            stacklevel=4,
+            stacklevel=stack_level(),
         )
         return np.full(n_columns, np.nan)
     scale = (np.abs(train[season_length:] - train[:-season_length]) ** power).mean(axis=0)
@@ -179,7 +179,7 @@ def naive_scale(y_train: Any, season_length: int, power: int, n_columns: int) ->
         warnings.warn(
             "The training part repeats exactly after one season, so the scaled error is NaN.",
             EchocastWarning,
-            stacklevel=4,
+            stacklevel=stack_level(),
         )
     return np.where(scale == 0, np.nan, scale)
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from echocast._checks import stack_level
 from echocast.exceptions import ForecastDivergenceWarning
 from echocast.reservoir import RunningReadout, simulate_paths
 
@@ -110,7 +111,7 @@ def _warn_if_held(held, labels):
             f"Forecasts from {n_origins} of {held.shape[2]} origins leave the training range of "
             f"{column!r} (after transforms) by 1x its span and are held there.",
             ForecastDivergenceWarning,
-            stacklevel=5,
+            stacklevel=stack_level(),
         )
 
 

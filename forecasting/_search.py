@@ -15,7 +15,7 @@ from sklearn.base import BaseEstimator, MetaEstimatorMixin, clone
 from sklearn.exceptions import FitFailedWarning, NotFittedError
 from sklearn.utils.validation import check_is_fitted
 
-from echocast._checks import check_flag, check_jobs, check_number, check_option, refuse
+from echocast._checks import check_flag, check_jobs, check_number, check_option, refuse, stack_level
 
 from ._backtest import usual_season
 from ._base import transaction
@@ -264,9 +264,12 @@ class ForecastSearchCV(MetaEstimatorMixin, BaseEstimator):
         return results
 
     def _score(self, job, candidates, n_windows=None) -> list[dict]:
-        parallel = Parallel(n_jobs=self.n_jobs)
-        found = parallel(delayed(job.score)(params, n_windows) for params in candidates)
-        return comparable(list(found), self.error_score)
+        if self.n_jobs in (None, 1):
+            found = [job.score(params, n_windows) for params in candidates]
+        else:
+            jobs = (delayed(job.score)(params, n_windows) for params in candidates)
+            found = list(Parallel(n_jobs=self.n_jobs)(jobs))
+        return comparable(found, self.error_score)
 
     def _propose(self, job, parts) -> list[dict]:
         proposals = Proposals(parts, self.random_state)
@@ -292,7 +295,7 @@ class ForecastSearchCV(MetaEstimatorMixin, BaseEstimator):
                 f"{len(failed)} of {len(results)} candidates failed and score "
                 f"{self.error_score}; the first, {failed[0]['params']}: {failed[0]['error']}",
                 FitFailedWarning,
-                stacklevel=4,
+                stacklevel=stack_level(),
             )
         means = np.array([r["mean"] for r in results])
         rounds = np.array([r.get("iter", 0) for r in results])
