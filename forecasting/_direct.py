@@ -6,16 +6,20 @@ the other series that it was learnt with. A single series is a pool of one.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
+from echocast._checks import stack_level
+from echocast.exceptions import ForecastDivergenceWarning
+
 from ._automatic import choose_lags, exponential_columns, seasonal_strength
 from ._intervals import ConformalScores, conformal_origins
 from ._pooled import PooledNetwork
-from ._pooled_groups import GroupedNetwork, choose_n_groups
+from ._pooled_groups import GroupedNetwork, GroupMemory, choose_n_groups
 from ._transforms import Chain, Deseasonalize, Transform
 from ._transforms_power import Log
 from ._transforms_registry import resolve_transforms
@@ -89,9 +93,11 @@ class DirectSeries:
         """The same series with a network that has learnt further rows."""
         return replace(self, network=network)
 
-    def point(self, n_steps: int, X: np.ndarray) -> np.ndarray:
-        """Point forecasts (n_steps, D)."""
-        return predict_direct([self], n_steps, [X])[0]
+    def held(self, scaled: np.ndarray) -> np.ndarray:
+        """Which steps of transformed point forecasts are held, (at most n_steps, D)."""
+        if isinstance(self.memory, GroupMemory):
+            return self.network.networks_[self.memory.group].held(self.memory.memory, scaled)
+        return self.network.held(self.memory, scaled)
 
     def paths(self, n_steps: int, X: np.ndarray, n_paths: int, rng: Any) -> np.ndarray:
         """Simulated paths (n_steps, D, n_paths)."""
@@ -104,11 +110,25 @@ class DirectSeries:
 
 
 def predict_direct(
-    series: Sequence[DirectSeries], n_steps: int, exog: Sequence[np.ndarray]
+    series: Sequence[DirectSeries], n_steps: int, exog: Sequence[np.ndarray], labels: Sequence
 ) -> list[np.ndarray]:
-    """Point forecasts (n_steps, D) of several series of one network, as one batch."""
+    """Point forecasts (n_steps, D) of several series of one network, as one batch.
+
+    A warning says which of the columns `labels` is held first.
+    """
     network = series[0].network
     scaled = network.forecast([one.memory for one in series], n_steps, list(exog))
+    for one, path in zip(series, scaled):
+        held = one.held(path)
+        if held.any():
+            step, column = np.argwhere(held)[0]
+            warnings.warn(
+                f"Forecast of {labels[column]!r} moves far faster than the series ever did (after "
+                f"transforms) at step {step + 1} and is held there.",
+                ForecastDivergenceWarning,
+                stacklevel=stack_level(),
+            )
+            break
     return [
         one.chain.invert(path[:, :, None], one.tails, one.position)[:, :, 0]
         for one, path in zip(series, scaled)

@@ -154,7 +154,9 @@ class ESNForecaster(BaseForecaster):
     Notes
     -----
     A path is held within one span of the rows seen (after transforms) beyond their extremes,
-    so that no forecast explodes; a warning says when a point forecast gets there.
+    so that no forecast explodes; a warning says when a point forecast gets there. The direct
+    strategies hold points, with the same warning, at five usual changes a step from where they
+    start (last value or season), or at five times the pace of a steady trend.
     The model keeps weights, the last state, a few last rows and at most 1,000 residuals, but
     not the series.
 
@@ -450,11 +452,13 @@ class ESNForecaster(BaseForecaster):
     def _pool_points(self, members, n_steps, exog):
         if self.pooling == "local" or not self._is_direct:
             return super()._pool_points(members, n_steps, exog)
-        return predict_direct([member._fit_direct for member in members], n_steps, exog)
+        labels = members[0]._fit_form.labels
+        return predict_direct([member._fit_direct for member in members], n_steps, exog, labels)
 
     def _point(self, n_steps, exog):
         if self._is_direct:
-            return self._fit_direct.point(n_steps, exog)
+            labels = self._fit_form.labels
+            return predict_direct([self._fit_direct], n_steps, [exog], labels)[0]
         points, scaled = self._fit_network.paths(self._fit_memory, n_steps, exog)
         warn_if_bounded(scaled[:, :, 0], self._fit_memory, self._fit_form.labels)
         return points[:, : self._fit_form.n_columns, 0]

@@ -37,14 +37,16 @@ from math import gcd
 from typing import Any, Self
 
 import numpy as np
+from scipy.special import ndtri
 
 from ._pooled_drive import Drive, Memory, Stretch
-from ._pooled_features import Layout, references, targets
+from ._pooled_features import Layout, farthest, references, targets
 from ._pooled_fit import Rows
 from ._pooled_readout import fit_readout
 from ._pooled_rows import (
     as_lists,
     canonical,
+    centred,
     complete,
     fold_places,
     folds,
@@ -56,6 +58,8 @@ __all__ = ["Memory", "PooledNetwork"]
 
 _LEAST_SCALE = 0.25  # of the usual size of a series, at an origin to learn from
 _FEWEST_ROWS = 5  # rows that a step needs to have a readout of its own
+# quantiles of a normal distribution whose mean absolute value is one
+_USUAL_ERRORS = np.sqrt(np.pi / 2) * ndtri((np.arange(20) + 0.5) / 20)
 _ALPHAS = tuple(10.0 ** np.arange(-6.0, 3.0))
 
 
@@ -94,7 +98,7 @@ class PooledNetwork:
     horizon_ : int
         Steps that were trained; 0 if no series has any change to learn from.
     errors_ : ndarray of shape (n_kept, horizon_, n_columns) or None
-        Out-of-fold errors of whole paths, divided by the scale of their origin.
+        Out-of-fold errors of whole paths, divided by the scale of their origin and centred.
     """
 
     def __init__(
@@ -234,7 +238,7 @@ class PooledNetwork:
             guesses.append(guess)
         if self.keep_errors:  # the reference needs no learning, so its errors are honest too
             learnt = np.median(guesses, axis=0) if len(held) else 0.0
-            self.errors_ = whole_paths(T[kept] - learnt)
+            self.errors_ = centred(whole_paths(T[kept] - learnt))
         return fold_places(place, held, len(pool))
 
     def _pick_origins(self, pool):
@@ -365,11 +369,13 @@ class PooledNetwork:
         """Simulated paths of a series, (n_steps, n_columns, n_paths).
 
         The out-of-fold errors of all steps after one past origin, of any series, are drawn
-        together and scaled, so a path keeps the dependence between its steps.
+        together and scaled, so a path keeps the dependence between its steps. Where none are
+        known, each block of steps moves as a normal variable with the usual absolute change.
         """
         errors = self.errors_
         if errors is None or not len(errors):
-            errors = np.zeros((1, max(self.horizon_, 1), self.drive_.layout.n_columns))
+            shape = (1, max(self.horizon_, 1), self.drive_.layout.n_columns)
+            errors = _USUAL_ERRORS[:, None, None] * np.ones(shape)
 
         def draw():
             return errors[rng.randint(len(errors), size=n_paths)]
@@ -437,9 +443,20 @@ class PooledNetwork:
             guesses.append(
                 readout.predict(Z, E) if folds is None else readout.predict_left_out(Z, E, folds)
             )
-        return base + np.median(guesses, axis=0) * unit, unit
+        far = np.concatenate([farthest(layout, s.rolled, s.origins) for s in stretches])
+        return base + np.clip(np.median(guesses, axis=0), -far, far) * unit, unit
 
     # -------------------------------------------------------------- diagnostics
+
+    def held(self, memory: Memory, points: np.ndarray) -> np.ndarray:
+        """Which of the trained steps of a forecast (n_steps, D) are held at the farthest."""
+        layout, last = self._one(), np.array([len(memory.recent) - 1])
+        nothing = memory.recent[:0], memory.exog[:0]
+        rolled = self.drive_.stretch(memory, *nothing, last, layout).rolled
+        n = min(len(points), layout.horizon)
+        moved = np.abs(points[:n] - references(layout, rolled, last)[0, :n])
+        far = (farthest(layout, rolled, last) * rolled.scale[last][:, None])[0, :n]
+        return (moved >= (1 - 1e-9) * far) & (far > 0)
 
     def from_origins(
         self,

@@ -17,6 +17,7 @@ __all__ = [
     "Layout",
     "Rolled",
     "begin",
+    "farthest",
     "references",
     "roll",
     "shared_features",
@@ -24,6 +25,8 @@ __all__ = [
     "targets",
     "usual_size",
 ]
+
+_STEADY = 4  # changes in one direction that make a steady trend
 
 
 @dataclass(frozen=True)
@@ -73,7 +76,8 @@ class Layout:
     @property
     def depth(self) -> int:
         """Rows before an origin that features look back at."""
-        return max(1, *self.lags, *(m * self.n_seasons for m in self.periods), self.season)
+        seasons = (m * self.n_seasons for m in self.periods)
+        return max(_STEADY, *self.lags, *seasons, self.season)
 
     @property
     def n_inputs(self) -> int:
@@ -335,6 +339,20 @@ def targets(layout: Layout, rolled: Rolled, Y: np.ndarray, origins: np.ndarray) 
     padded = np.concatenate([Y, np.full((layout.horizon, Y.shape[1]), np.nan)])
     future = padded[origins[:, None] + steps]
     gap = (future - references(layout, rolled, origins)) / rolled.unit[origins][:, None]
-    bound = (layout.clip * (1.0 + steps))[None, :, None]
+    bound = farthest(layout, rolled, origins)
     changed = (rolled.scale[origins] > 0)[:, None]
     return np.where(changed | np.isnan(gap), np.clip(gap, -bound, bound), 0.0)
+
+
+def farthest(layout: Layout, rolled: Rolled, origins: np.ndarray) -> np.ndarray:
+    """How far targets and forecasts go from the reference, (n_origins, horizon, D).
+
+    `clip` times the usual change for each step; or, in a steady trend, times its least change
+    of late, since the running mean of the changes lags far behind steep growth.
+    """
+    at = layout.depth + origins
+    change = np.diff(rolled.whole[at[:, None] + np.arange(-_STEADY, 1)], axis=1)
+    one_way = (change > 0).all(axis=1) | (change < 0).all(axis=1)
+    pace = np.where(one_way, np.abs(change).min(axis=1), 0.0) / rolled.unit[origins]
+    steps = 1.0 + np.arange(1, layout.horizon + 1)
+    return layout.clip * np.maximum(pace, 1.0)[:, None] * steps[None, :, None]

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 from scipy.linalg import cho_factor, cho_solve
+from threadpoolctl import threadpool_limits
 
 __all__ = ["Rows", "Statistics", "fit_absolute", "fit_squared", "predict_rows"]
 
@@ -142,6 +143,7 @@ def step_statistics(rows: Rows, masks: np.ndarray) -> Iterator[tuple[int, list]]
         yield h, parts
 
 
+@threadpool_limits.wrap(limits=1, user_api="blas")  # thousands of small factors: threads wait
 def fit_squared(
     rows: Rows, alphas: np.ndarray, *, shared: bool
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, Statistics]:

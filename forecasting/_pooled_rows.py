@@ -9,6 +9,7 @@ import numpy as np
 __all__ = [
     "as_lists",
     "canonical",
+    "centred",
     "complete",
     "fold_places",
     "folds",
@@ -18,6 +19,7 @@ __all__ = [
 
 _FOLDS = 5
 _MOST_ERRORS = 1000
+_FEW_PATHS = 20
 
 
 def as_lists(values: list, exog: list | None, static: np.ndarray | None) -> tuple:
@@ -96,7 +98,7 @@ def complete(T: np.ndarray) -> np.ndarray:
     """Rows whose path of errors is kept: those with all steps known, thinned evenly."""
     known = np.isfinite(T).all(axis=2)
     rows = np.flatnonzero(known.all(axis=1))
-    if len(rows) < 20:
+    if len(rows) < _FEW_PATHS:
         rows = np.flatnonzero(known.any(axis=1))
     if len(rows) > _MOST_ERRORS:
         rows = rows[np.linspace(0, len(rows) - 1, _MOST_ERRORS).astype(int)]
@@ -106,6 +108,8 @@ def complete(T: np.ndarray) -> np.ndarray:
 def whole_paths(errors: np.ndarray) -> np.ndarray:
     """Paths of errors; the unknown end of a path repeats its last error, grown like the rest."""
     known = np.isfinite(errors).all(axis=2)
+    if not known.any():
+        return errors[:0]
     errors = errors[known.any(axis=1)]
     known = known[known.any(axis=1)]
     size = np.sqrt(np.nanmean(np.where(known[:, :, None], errors, np.nan) ** 2, axis=0))
@@ -116,3 +120,20 @@ def whole_paths(errors: np.ndarray) -> np.ndarray:
         if gap.any() and h:
             out[gap, h] = out[gap, h - 1] * size[h] / size[h - 1]
     return np.nan_to_num(out)
+
+
+def centred(errors: np.ndarray) -> np.ndarray:
+    """Paths of errors (n, H, D) with a median of zero at every step, and their mean squares.
+
+    The forecast itself is then the median of what is drawn, while a bias of readouts that had
+    not seen a row still makes intervals wide. Few paths, and such as lie on one side of zero
+    altogether, are joined by their mirror images.
+    """
+    mirrored = np.concatenate([errors, -errors])
+    if len(errors) < _FEW_PATHS:
+        return mirrored
+    apart = errors - np.median(errors, axis=0)
+    size, spread = (errors**2).mean(axis=0), (apart**2).mean(axis=0)
+    if (spread < size / 4).any():
+        return mirrored
+    return apart * np.sqrt(size / np.where(spread > 0, spread, 1.0))

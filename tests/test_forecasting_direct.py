@@ -4,8 +4,10 @@ import numpy as np
 import pandas as pd
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from threadpoolctl import threadpool_info, threadpool_limits
 
-from echocast.forecasting import ESNForecaster, _direct
+from echocast.exceptions import ForecastDivergenceWarning
+from echocast.forecasting import ESNForecaster, _direct, _pooled_fit
 
 STRATEGIES = ["direct", "multi_output"]
 
@@ -227,3 +229,73 @@ def test_large_pools_are_forecast_in_groups(monkeypatch):
     fitted.update(y.groupby(level=0).tail(2).rename(lambda t: t + 2, level=1), refit=True)
     assert np.isfinite(fitted.predict(5)).all()
     assert np.isfinite(fitted.residuals()).all()
+
+
+def steep(kind, n=100):
+    t = np.arange(n)
+    noise = 1 + 0.01 * np.random.RandomState(0).randn(n)
+    y = {"exact": np.exp(0.1 * t), "noisy": 100 * np.exp(0.1 * t) * noise, "square": t**2.0}[kind]
+    return pd.Series(y, pd.date_range("2022-01-01", periods=n))
+
+
+@pytest.mark.parametrize("transforms", ["auto", []])
+@pytest.mark.parametrize("kind", ["exact", "noisy", "square"])
+def test_steep_growth_goes_on_within_its_intervals(kind, transforms):
+    y = steep(kind, 108)
+    fitted = model(transforms=transforms, horizon=8).fit(y[:100])
+    forecast = fitted.predict(8, level=80)
+    assert_allclose(forecast.iloc[:, 0], y[100:], rtol=0.1)
+    inside(forecast)
+
+
+def test_a_forecast_that_is_held_says_so():
+    y = pd.Series(np.random.RandomState(0).randn(200).cumsum() * 0.01)
+    x = pd.DataFrame({"x": np.random.RandomState(1).randn(208)})
+    y = y + x["x"][:200].to_numpy()
+    x.iloc[203:] = 1000.0
+    fitted = model(transforms=[], horizon=8).fit(y, x[:200])
+    with pytest.warns(ForecastDivergenceWarning, match="at step 4 and is held there"):
+        forecast = fitted.predict(8, X=x[200:], level=80)
+    inside(forecast)
+
+
+@pytest.mark.parametrize("kind", ["yearly", "outlier", "trend that turns"])
+def test_points_lie_within_their_intervals(kind):
+    rng = np.random.RandomState(1)
+    y = rng.randn(60)
+    if kind == "yearly":
+        y = 100 + 3 * np.arange(16) + y[:16].cumsum()
+    elif kind == "outlier":
+        y[-1] = 1000.0
+    else:
+        y = 50 - np.abs(np.arange(60) - 40.0) + 0.1 * y
+    inside(model(horizon=6, transforms=[]).fit(y).predict(6, level=50))
+
+
+@pytest.mark.parametrize("n", range(4, 12))
+def test_a_few_rows_have_intervals_of_the_size_of_their_changes(n):
+    y = 10 + np.array([3.0, 1, 4, 1, 5, 9, 2, 6, 5, 3, 5])[:n]
+    forecast = inside(model(horizon=2, transforms=[]).fit(y).predict(2, level=80))
+    width = forecast.iloc[:, 2] - forecast.iloc[:, 1]
+    assert (width > np.abs(np.diff(y)).mean()).all()
+
+
+def inside(forecast):
+    point, low, high = forecast.to_numpy().T
+    assert (low < point).all()
+    assert (point < high).all()
+    return forecast
+
+
+def test_small_factors_are_not_spread_over_threads(monkeypatch):
+    seen = []
+
+    def watched(*args):
+        seen.extend(pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas")
+        return solve(*args)
+
+    solve = _pooled_fit._solve
+    monkeypatch.setattr(_pooled_fit, "_solve", watched)
+    with threadpool_limits(2, user_api="blas"):
+        model(horizon=2, transforms=[]).fit(monthly(n=40))
+    assert set(seen) == {1}
