@@ -71,15 +71,16 @@ class AdaptiveScores:
             recent = np.vstack([recent, row])[-_MOST_RECENT:]
         return replace(self, recent=recent, shares=shares)
 
-    def half_width(self, n_steps: int, level: float) -> np.ndarray:
+    def half_width(self, n_steps: int, level: float, name: str | None = None) -> np.ndarray:
         """Half the width of the interval at each step, (n_steps, D).
 
         That of a single step, times how much wider the scores of the fit are at later steps.
+        `name` says in an error what was asked for, if that was no level.
         """
         moves = self.shares - (1 - _LEVELS[:, None] / 100)
         move = np.array([np.interp(level, _LEVELS, column) for column in moves.T])
         first = _reach(self.recent, (1 - level / 100 + move)[None])[0]
-        widths = self.base.half_width(n_steps, level)
+        widths = self.base.half_width(n_steps, level, name)
         return first * widths / np.where(widths[:1] > 0, widths[:1], 1.0)
 
     def quantile(self, n_steps: int, probability: float) -> np.ndarray:
@@ -87,7 +88,8 @@ class AdaptiveScores:
         if probability == 0.5:
             return np.zeros((n_steps, self.recent.shape[1]))
         side = 1 if probability > 0.5 else -1
-        return side * self.half_width(n_steps, 100 * abs(2 * probability - 1))
+        level = 100 * abs(2 * probability - 1)
+        return side * self.half_width(n_steps, level, f"quantiles={probability:g}")
 
 
 def begin_scores(scores: ConformalScores, interval: str) -> ConformalScores | AdaptiveScores:

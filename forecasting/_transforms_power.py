@@ -110,7 +110,7 @@ class Log(_Positive):
     ----------
     offset : float or "auto", default="auto"
         Added before the logarithm. "auto" adds nothing to a column of positive rows and the
-        smallest positive value to one with zeros; negative values are refused.
+        smallest positive value to one with zeros (see Notes); negative values are refused.
     columns : array of bool, optional
         Columns to act on; all by default.
 
@@ -125,6 +125,9 @@ class Log(_Positive):
     which lies below its mean, and quantiles of paths are those of the series. Values come back
     within a factor of 1,000 of the extremes of fit, so that no path overflows; rows after the
     fit that lie below a thousandth of its smallest value count as that.
+
+    What is undone is positive before the offset is taken off again. So with ``offset="auto"``
+    forecasts of a column with zeros can be negative: down to minus its smallest positive value.
 
     Examples
     --------

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from numpy.testing import assert_allclose
 
-from echocast.forecasting import ESNForecaster
+from echocast.forecasting import ESNForecaster, MarkovForecaster
 from echocast.forecasting._intervals import (
     ConformalScores,
     conformal_origins,
@@ -145,3 +145,14 @@ def test_quantiles_come_from_paths_after_the_transforms_are_undone():
     width = bands[:, 2] - bands[:, 1]
     # the width of a random walk grows like the root of the horizon, not like the horizon
     assert 3.0 < width[24] / width[0] < 8.0
+
+
+@pytest.mark.parametrize("interval", ["conformal", "adaptive"])
+def test_a_quantile_out_of_reach_is_named_as_one(interval):
+    model = MarkovForecaster(2, interval=interval).fit(np.sin(np.arange(60.0) ** 1.1))
+    for probability in (0.99, 0.01):
+        text = rf"quantiles={probability} .* a quantile nearer to 0\.5"
+        with pytest.raises(ValueError, match=text):
+            model.predict(1, quantiles=probability)
+    with pytest.raises(ValueError, match=r"level=99 .* a lower level"):
+        model.predict(1, level=99)

@@ -244,3 +244,9 @@ def test_past_only_columns_keep_their_sign():
     assert (network.fit(np.exp(level), noise[:, 1:]).predict(5) > 0).all()
     with pytest.raises(InvalidParameterError, match="a mask of 1 booleans"):
         model.set_params(transforms=[Log(columns=[True, True])]).fit(np.exp(level), noise[:, 1:])
+
+
+def test_logarithms_of_columns_with_zeros_come_back_above_minus_the_smallest_value():
+    step = Log().fit(np.array([[0.0], [2.0], [8.0]]), 1)
+    lowest = step.invert(np.full((1, 1, 1), -1e9), np.empty((0, 1)), 3)
+    assert -2 < lowest[0, 0, 0] < -1.99
