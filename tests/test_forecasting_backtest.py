@@ -166,7 +166,7 @@ def test_levels_and_own_metrics():
     inside = (frame["lo-80"] <= frame["y"]) & (frame["y"] <= frame["hi-80"])
     assert result.summary()["coverage-80"] == pytest.approx(inside.mean())
     assert result.summary()["mae"] == pytest.approx((frame["y"] - frame["forecast"]).abs().mean())
-    with pytest.raises(ValueError, match="'metric' parameter of backtest"):
+    with pytest.raises(ValueError, match="'metrics' parameter of backtest"):
         backtest(NaiveForecaster(), Y, horizon=5, metrics="r2")
     with pytest.raises(ValueError, match=r"'level' parameter of backtest .* means 80 %"):
         backtest(NaiveForecaster(), Y, horizon=5, level=[80, 0.95])
