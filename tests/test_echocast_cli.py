@@ -160,6 +160,10 @@ def test_levels_outputs_and_print_only(run, write, folder):
     code, out, _ = run("forecast", path, *common, "--print-only", "--level", 50, 99.5)
     assert code == 0
     assert "lo-99.5" in out
+    out = run("forecast", path, *common, "--print-only", "--level", 50, "--level", 70)[1]
+    assert "lo-50" in out
+    assert "lo-70" in out
+    assert "lo-80" not in out
     assert sorted(p.name for p in folder.iterdir()) == ["sales.csv"]
     code, _, err = run(
         "forecast", path, *common, "--output", folder / "o.csv", "--plot", folder / "p.svg"

@@ -75,7 +75,9 @@ def test_time_zones(read):
         "2024-10-27T02:00:00+01:00",
         "2024-10-27T03:00:00+01:00",
     ]
-    index = only(read("date,y\n" + "".join(f"{stamp},1\n" for stamp in change))).index
+    file = read("date,y\n" + "".join(f"{stamp},1\n" for stamp in change))
+    assert file.notes == ["times in 'date' have several offsets and were turned into UTC"]
+    index = only(file).index
     assert str(index.tz) == "UTC"
     assert index[0] == pd.Timestamp("2024-10-26T23:00:00Z")
     one_zone = only(read("date,y\n" + "".join(f"{stamp},1\n" for stamp in change[:2]))).index
@@ -235,6 +237,14 @@ def test_rows_without_a_value_at_the_end_are_never_observations(read):
         "missing values were filled with the value before (1 of them)",
     ]
     assert len(only(read("t,y\n0,1\n1,2\n2,NA\n", missing="ffill"))) == 2
+
+
+def test_values_filled_in_several_series_are_one_note(read):
+    text = "k,t,y\na,0,1\na,1,1\na,2,1\nb,0,1\nb,1,\nb,2,1\nc,0,1\nc,1,\nc,2,1\n"
+    file = read(text, id_col="k", missing="ffill")
+    assert file.notes == [
+        "missing values were filled with the value before (2 of them, in series 'b' and 1 more)"
+    ]
 
 
 def test_series_of_one_row_are_left_out(read):

@@ -278,7 +278,7 @@ def _add_model_arguments(command: argparse.ArgumentParser) -> None:
         "--level",
         type=_level,
         nargs="+",
-        default=[80, 95],
+        action="extend",  # of a default list it would take the levels for further ones
         metavar="L",
         help="levels of the prediction intervals in percent (default: 80 95)",
     )

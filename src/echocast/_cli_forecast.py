@@ -33,6 +33,7 @@ _STRATEGIES = {"naive": "last", "seasonal": "seasonal", "drift": "drift", "mean"
 _SHOWN_NAMES = {"naive": "last value", "seasonal": "seasonal naive"}
 _METRICS = {"mase": "MASE", "rmsse": "RMSSE", "smape": "sMAPE"}
 _LEAST_ROWS = {"esn": 20, "naive": 3, "seasonal": 3, "drift": 4, "mean": 3}
+_LEVELS = (80, 95)  # in percent, unless --level names others
 
 
 @dataclass(frozen=True)
@@ -144,7 +145,7 @@ def _read_task(arguments: argparse.Namespace) -> _Task:
         model=arguments.model,
         horizon=horizon,
         season=season,
-        levels=sorted(set(arguments.level)),
+        levels=sorted(set(arguments.level or _LEVELS)),
         origins=arguments.origins,
         seed=arguments.seed,
         progress=arguments.progress or sys.stderr.isatty(),

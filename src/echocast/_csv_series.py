@@ -115,6 +115,7 @@ def read_series(
             except CsvError as error:
                 raise CsvError(f"series {name!r}: {error}" if id_col else str(error)) from None
             notes += [note for note in found[name].attrs.pop("notes") if note not in notes]
+        notes += _filled(found)
     except CsvError as error:
         raise CsvError(f"{path}: {error}") from None
     return SeriesFile(found, target, time, id_col, notes)
@@ -174,9 +175,23 @@ def _one_series(part, time, target, freq, date_format, decimal, missing) -> pd.S
         if pd.isna(series.iloc[0]):
             raise CsvError(f"column {target!r} begins with a missing value; drop those rows")
         series = series.ffill()
-        notes.append(f"missing values were filled with the value before ({n_missing} of them)")
+        series.attrs["n_filled"] = n_missing
     series.attrs["notes"] = notes
     return series
+
+
+def _filled(series: dict[str | None, pd.Series]) -> list[str]:
+    """One note for all values that were filled."""
+    counts = {name: y.attrs.pop("n_filled", 0) for name, y in series.items()}
+    counts = {name: count for name, count in counts.items() if count}
+    if not counts:
+        return []
+    names, where = [repr(name) for name in counts if name is not None], ""
+    if names:
+        where = f", in series {names[0]}"
+        where += f" and {len(names) - 1} more" if len(names) > 1 else ""
+    total = sum(counts.values())
+    return [f"missing values were filled with the value before ({total} of them{where})"]
 
 
 def _last_rows(n_rows: int) -> str:

@@ -91,6 +91,8 @@ def parse_times(
     shape, stamps = _choose(complete, name)
     if shape != "ISO8601" and date_format is None:
         notes.append(f"dates in {name!r} were read as {shape}")
+    if _has_several_offsets(cells, shape):
+        notes.append(f"times in {name!r} have several offsets and were turned into UTC")
     return pd.DatetimeIndex(stamps)
 
 
@@ -113,15 +115,19 @@ def _readings(cells: list[str]) -> list[tuple[str, pd.Series]]:
 def _read(cells: list[str], shape: str) -> pd.Series:
     """Return the stamps that fit one format, NaT where a cell does not."""
     text = pd.Series(cells, dtype=object)
-    with_offset = shape == "ISO8601" or "%z" in shape
-    # Stamps of several offsets, as around a change of clocks, have UTC in common.
-    several = with_offset and len({cell[found.start() :] for cell, found in _offsets(cells)}) > 1
+    several = _has_several_offsets(cells, shape)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             return pd.to_datetime(text, format=shape, errors="coerce", utc=several)
     except (ValueError, OverflowError):
         return pd.Series(pd.NaT, index=text.index)
+
+
+def _has_several_offsets(cells: list[str], shape: str) -> bool:
+    """Whether stamps, as around a change of clocks, have only UTC in common."""
+    with_offset = shape == "ISO8601" or "%z" in shape
+    return with_offset and len({cell[found.start() :] for cell, found in _offsets(cells)}) > 1
 
 
 def _offsets(cells: list[str]):
