@@ -7,12 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from echocast._checks import stack_level
+from echocast._checks import check_generator, stack_level
 from echocast.exceptions import ForecastDivergenceWarning
 
+from ._intervals import conformal_bands, path_bands
 from ._mask import complete, leading_rows
 
-__all__ = ["completed", "warn_if_bounded"]
+__all__ = ["bands", "completed", "warn_if_bounded"]
 
 
 def completed(
@@ -27,6 +28,17 @@ def completed(
     values, exog, first = values[lead:], exog[lead:], first + lead - forecaster._fit_lead
     whole = complete(model, values, exog, first, forecaster.season_length_)
     return values, exog, whole, first
+
+
+def bands(
+    forecaster: Any, points: np.ndarray, exog: np.ndarray, levels: list, probabilities: list
+) -> dict[str, np.ndarray]:
+    """Fields "lo-80", "hi-80", ..., "q-0.1", ... from scores of past origins, or from paths."""
+    if forecaster.interval != "bootstrap":
+        return conformal_bands(forecaster._fit_scores, points, levels, probabilities)
+    rng = check_generator(forecaster._fit_seed)
+    paths = forecaster._paths(len(points), exog, forecaster.n_boot, rng)
+    return path_bands(paths, levels, probabilities)
 
 
 def warn_if_bounded(scaled: np.ndarray, memory: Any, labels: list) -> None:

@@ -18,15 +18,9 @@ from echocast._checks import (
 
 from ._adaptive import begin_scores
 from ._base import BaseForecaster
-from ._closed_loop import completed, warn_if_bounded
+from ._closed_loop import bands, completed, warn_if_bounded
 from ._direct import advance_direct, calibrate_direct, learn_direct, predict_direct
-from ._intervals import (
-    ConformalScores,
-    conformal_bands,
-    conformal_origins,
-    draw_innovations,
-    path_bands,
-)
+from ._intervals import ConformalScores, conformal_origins, draw_innovations
 from ._mask import advance_masked, causal, complete, leading_rows, learn_masked
 from ._recursive import RecursiveNetwork
 from ._recursive_origins import forecast_origins
@@ -471,10 +465,7 @@ class ESNForecaster(BaseForecaster):
         return paths[:, : self._fit_form.n_columns]
 
     def _bands(self, points, exog, levels, probabilities):
-        if self.interval != "bootstrap":
-            return conformal_bands(self._fit_scores, points, levels, probabilities)
-        paths = self._paths(len(points), exog, self.n_boot, check_generator(self._fit_seed))
-        return path_bands(paths, levels, probabilities)
+        return bands(self, points, exog, levels, probabilities)
 
     def _backtest_forecasts(self, values, exog, origins, levels):
         """Forecasts from many origins at once, for `backtest`; see `forecast_origins`."""

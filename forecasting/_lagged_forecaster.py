@@ -12,14 +12,8 @@ from echocast._checks import check_generator, check_number, check_option
 
 from ._adaptive import begin_scores
 from ._base import BaseForecaster
-from ._closed_loop import completed, warn_if_bounded
-from ._intervals import (
-    ConformalScores,
-    conformal_bands,
-    conformal_origins,
-    draw_innovations,
-    path_bands,
-)
+from ._closed_loop import bands, completed, warn_if_bounded
+from ._intervals import ConformalScores, conformal_origins, draw_innovations
 from ._lagged import LaggedModel, steps_of
 from ._mask import advance_masked, causal, complete, leading_rows, learn_masked
 
@@ -174,10 +168,7 @@ class LaggedForecaster(BaseForecaster):
         return np.moveaxis(drawn[:, :n_steps], 0, 2)
 
     def _bands(self, points, exog, levels, probabilities):
-        if self.interval != "bootstrap":
-            return conformal_bands(self._fit_scores, points, levels, probabilities)
-        paths = self._paths(len(points), exog, self.n_boot, check_generator(self._fit_seed))
-        return path_bands(paths, levels, probabilities)
+        return bands(self, points, exog, levels, probabilities)
 
     # -------------------------------------------------------------- diagnostics
 
