@@ -45,7 +45,8 @@ _TOP = 0.9  # share of the range that its last rows lie above
 _ONGOING = 0.9  # least slope of its last quarter, relative to all of it
 _FOLD = 10.0  # least ratio of extremes for logarithms of steady growth
 _STRAIGHTER = 0.1  # most of the variance off a line, of logarithms relative to values
-_EVEN = 2.0  # least mean of the growth from row to row, in its standard deviations
+_STRETCHES = 20  # over which growth is compared
+_EVEN = 2.0  # least mean of the growth over a stretch, in its standard deviations
 
 
 def choose_transforms(Y: np.ndarray, season_length: int) -> list[Transform]:
@@ -60,7 +61,8 @@ def choose_transforms(Y: np.ndarray, season_length: int) -> list[Transform]:
        (rank correlation with time above 0.95, the last rows at the extreme, no slowing down in
        the last quarter) by a factor above 10, if a line through the logarithms leaves less than
        a tenth of the share of variance that a line through the values leaves, and the mean growth
-       from row to row exceeds twice its standard deviation. (Growth less even did not last.)
+       over a twentieth of the rows exceeds twice its standard deviation. (Growth less even did
+       not last.)
     2. A column whose seasonal strength exceeds 0.3 has its seasonal means taken off; but if the
        strength exceeds 0.64 and what the means leave wanders, it is differenced over the season
        instead, as its season may wander too. Either needs three seasons.
@@ -110,7 +112,8 @@ def _is_exponential(y):
     if not (y.min() > 0 and y.max() > _FOLD * y.min()):
         return False
     logs = np.log(y)
-    growth = np.diff(logs)
+    stretch = max(1, len(y) // _STRETCHES)
+    growth = logs[stretch:] - logs[:-stretch]
     even = abs(growth.mean()) > _EVEN * growth.std()
     return bool(even and _is_steady(logs) and _off_line(logs) < _STRAIGHTER * _off_line(y))
 

@@ -256,6 +256,12 @@ def test_even_exponential_growth_is_forecast_from_differences_of_logarithms(rate
     )
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_noise_does_not_hide_steep_growth(seed):
+    y = np.exp(0.05 * np.arange(108) + 0.03 * np.random.RandomState(seed).randn(108))
+    assert names_of(choose_transforms(y[:, None], 1)) == ["Log", "Difference", "Standardize"]
+
+
 def test_growth_that_slows_down_turns_or_is_uneven_takes_no_logarithms():
     t = np.arange(100)
     noise = np.random.RandomState(0).randn(100).cumsum()
