@@ -27,6 +27,7 @@ from echocast.exceptions import EchocastWarning
 from ._backtest_panel import PanelRun, plan_panel
 from ._backtest_result import BacktestResult, Part, assemble
 from ._backtest_run import Done, SeriesRun, split_groups
+from ._exog import rows_before
 from ._frames import Target, read_target
 from ._gaps import complete
 from ._index import read_axis, seasonal_period, show
@@ -385,10 +386,12 @@ def _aligned(X: Any, target: Target) -> Any:
     if isinstance(X.index, pd.MultiIndex) or not X.index.is_unique:
         return X  # refused by the fit, which says why
     rows = X.index.get_indexer(target.index)
+    if target.blank is not None and (rows < 0).any() and X.index.is_monotonic_increasing:
+        rows = rows_before(rows, X.index, target.index, target.blank)
     if (rows < 0).any():
         label = show(target.index[int(np.argmin(rows))])
         raise ValueError(f"X must have a row for each row of `y`; there is none for {label}.")
-    return X.iloc[rows]
+    return X.iloc[rows].set_axis(target.index, axis=0)
 
 
 # ---------------------------------------------------------------------- running

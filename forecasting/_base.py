@@ -168,7 +168,7 @@ class BaseForecaster(Reader, BaseEstimator, metaclass=ABCMeta):
             update_panel(self, y, X, bool(refit))
             return
         target = self._read_next(y)
-        exog = self._read_exog(X, target.index)
+        exog = self._read_exog(X, target.index, blank=target.blank)
         self._advance(target.values, exog, bool(refit))
         self._move_to(target)
 
@@ -202,7 +202,7 @@ class BaseForecaster(Reader, BaseEstimator, metaclass=ABCMeta):
         target = self._read_again(y)
         other = copy.copy(self)
         first = self._position(target)
-        other._restart(target.values, self._read_exog(X, target.index), first)
+        other._restart(target.values, self._read_exog(X, target.index, blank=target.blank), first)
         other._fit_axis = self._fit_axis.ending(target.axis.last)
         other._fit_position = first + len(target) - 1
         other._fit_last_row = target.values[-1].copy()
@@ -316,7 +316,7 @@ class BaseForecaster(Reader, BaseEstimator, metaclass=ABCMeta):
         # Interpolation would let a row before it know the row that is predicted.
         causal = "ffill" if self.missing == "interpolate" else None
         target = self._read_again(y, missing=causal)
-        exog = self._read_exog(X, target.index)
+        exog = self._read_exog(X, target.index, blank=target.blank)
         fitted = self._one_step(target.values, exog, self._position(target))
         values = np.full(target.values.shape, np.nan)
         values[len(values) - len(fitted) :] = fitted

@@ -10,13 +10,13 @@ import numpy as np
 import pandas as pd
 
 from echocast._checks import stack_level
-from echocast.exceptions import ExtraColumnsWarning
+from echocast.exceptions import ExtraColumnsWarning, InsertedRowsWarning
 
 from ._frames import LARGEST, read_values, unmasked
 from ._index import check_increasing, show
-from ._naming import plain
+from ._naming import current_series, plain
 
-__all__ = ["ExogSpec", "check_order_of_arguments", "read_exog", "refuse_scalar"]
+__all__ = ["ExogSpec", "check_order_of_arguments", "read_exog", "refuse_scalar", "rows_before"]
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,7 @@ def read_exog(
     owner: str,
     future: bool = False,
     past_columns: Any = None,
+    blank: np.ndarray | None = None,
 ) -> tuple[np.ndarray, ExogSpec]:
     """Rows of X for the labels of `index`: the known columns of fit, then the past-only ones.
 
@@ -63,6 +64,8 @@ def read_exog(
         Whether `index` lies after the cutoff, where past-only columns are not needed.
     past_columns : list of column names, optional
         In the fit, the columns that are not known beforehand.
+    blank : ndarray of shape (len(index),), optional
+        Rows in which y has no value but is filled: X may lack them, and repeats the row before.
 
     Returns
     -------
@@ -92,7 +95,7 @@ def read_exog(
         frame = _as_frame(X)
         columns = tuple(frame.columns) if spec is None else spec.columns
         frame = _pick_columns(frame, columns, () if full is None else full.columns)
-        values = _label_rows(frame, index, future)
+        values = _label_rows(frame, index, future, blank)
     _refuse_bad_values(values, index, columns, is_array, owner)
     if spec is not None or past_columns is None:
         return values, spec or ExogSpec(columns)
@@ -181,10 +184,12 @@ def _pick_columns(frame, columns, all_columns):
     return frame[list(columns)]
 
 
-def _label_rows(frame, index, future):
+def _label_rows(frame, index, future, blank):
     _check_same_kind(frame.index, index)
     check_increasing(frame.index, "X")
     rows = frame.index.get_indexer(index)
+    if blank is not None and (rows < 0).any():
+        rows = rows_before(rows, frame.index, index, blank)
     if (rows < 0).any():
         first_missing = index[int(np.argmin(rows))]
         if future and len(frame) and (rows < 0).all():
@@ -199,6 +204,24 @@ def _label_rows(frame, index, future):
     taken = frame.iloc[rows]
     columns = [taken.iloc[:, i] for i in range(taken.shape[1])]
     return read_values(columns, list(taken.columns), "X")
+
+
+def rows_before(rows, found, index, blank):
+    """Positions in which rows that X lacks, where y has no value either, are the ones before."""
+    absent = (rows < 0) & blank
+    before = found.get_indexer(index[absent], method="ffill")
+    if (before >= 0).any():
+        count = int((before >= 0).sum())
+        warnings.warn(
+            f"{current_series()}`X` lacks {count} row{'s' if count > 1 else ''} without a value "
+            f"of `y`, first {show(index[absent][int(np.argmax(before >= 0))])}; put in as the rows "
+            "before them.",
+            InsertedRowsWarning,
+            stacklevel=stack_level(),
+        )
+    rows = rows.copy()
+    rows[absent] = before
+    return rows
 
 
 def _check_same_kind(found, needed):

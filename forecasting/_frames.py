@@ -93,6 +93,7 @@ class Target:
     index: pd.Index
     axis: TimeAxis
     form: Form
+    blank: np.ndarray | None = None  # (n_steps,), rows that came without any value, if filled
 
     def __len__(self) -> int:
         return len(self.values)
@@ -146,14 +147,16 @@ def read_target(
     _refuse_infinite(values, index, form)
     if before is None:  # a few new rows may well be next to nothing
         _refuse_tiny(values, form)
+    blank = None
     if np.isnan(values).any():
+        blank = np.isnan(values).all(axis=1)
         if missing == "raise":
             _refuse_nan(values, index, form, owner, masks)
         if not (keep_nan or missing == _MASKED):
             values = fill(values, missing, before)
             if np.isnan(values).any():
                 _refuse_leading_nan(values, index, form)
-    return Target(np.ascontiguousarray(values), index, axis, form)
+    return Target(np.ascontiguousarray(values), index, axis, form, blank)
 
 
 def _unwrap(y):

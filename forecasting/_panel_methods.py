@@ -224,7 +224,7 @@ def update_panel(self: Any, y: Any, X: Any, refit: bool) -> None:
     for label, member, part, x in zip(panel.ids, members, panel.parts, panel.exog(X)):
         with named(label):
             targets.append(member._read_next(part))
-            exogs.append(member._read_exog(x, targets[-1].index))
+            exogs.append(member._read_exog(x, targets[-1].index, blank=targets[-1].blank))
     self._advance_pool(members, [target.values for target in targets], exogs, refit)
     for member, target in zip(members, targets):
         member._move_to(target)

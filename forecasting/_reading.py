@@ -70,6 +70,7 @@ class Reader:
             is_array=target.form.kind.startswith("array"),
             owner=self._owner,
             past_columns=getattr(self, "past_columns", None),
+            blank=target.blank,
         )
         self._fit_form = target.form
         self._fit_axis = target.axis
@@ -88,10 +89,15 @@ class Reader:
             return steps, index[steps[0] - 1 :], exog
         return steps, index[steps - 1], exog
 
-    def _read_exog(self, X, index, *, future=False):
-        is_array = self._fit_form.kind.startswith("array")
+    def _read_exog(self, X, index, *, future=False, blank=None):
         values, _ = read_exog(
-            X, index, spec=self._fit_exog, is_array=is_array, owner=self._owner, future=future
+            X,
+            index,
+            spec=self._fit_exog,
+            is_array=self._fit_form.kind.startswith("array"),
+            owner=self._owner,
+            future=future,
+            blank=blank,
         )
         return self._with_time(values, index, future)
 

@@ -201,3 +201,36 @@ def test_a_level_that_no_step_can_have_is_called_impossible(y, n_steps):
     model = ESNForecaster(20, interval="conformal", random_state=0).fit(y[:60])
     with pytest.raises(ValueError, match=r"level=99\.9 .*cannot be had from"):
         model.predict(n_steps, level=99.9)
+
+
+# ------------------------------------------------------------- X for rows that are put in
+
+
+@pytest.mark.filterwarnings(r"ignore:.*`y`.* lacks \d+ row")
+@pytest.mark.filterwarnings(r"ignore:`y` lacks \d+ row")
+@pytest.mark.parametrize("missing", ["ffill", "interpolate", "mask"])
+def test_X_may_lack_the_rows_that_are_put_in(y, missing):
+    X = pd.DataFrame({"x": np.cos(np.arange(170.0))}, pd.date_range(y.index[0], periods=170))
+    holes = y.index[[40, 41, 90]]
+    model = ESNForecaster(20, missing=missing, random_state=0)
+    filled = X.copy()
+    filled.loc[holes] = np.nan
+    expected = model.fit(y.drop(holes), filled.ffill()).predict(5, X)
+    with pytest.warns(InsertedRowsWarning, match="`X` lacks 3 rows .* first 2024-02-10"):
+        found = model.fit(y.drop(holes), X.drop(holes))
+    pd.testing.assert_series_equal(found.predict(5, X), expected)
+    new = following(y)[:9]
+    with pytest.warns(InsertedRowsWarning, match="`X` lacks 1 row"):
+        found.update(new.drop(new.index[4]), X.drop(new.index[4]))
+    with pytest.raises(ValueError, match="X must cover"):
+        model.fit(y.drop(holes), X.drop(y.index[50]))  # y has this row
+    panel = pd.concat({"a": y.drop(holes), "b": y})
+    both = pd.concat({"a": X.drop(holes), "b": X})
+    with pytest.warns(InsertedRowsWarning, match="Series 'a': `X` lacks 3 rows"):
+        several = model.fit(panel, both)
+    part = several.predict(5, both).xs("a")
+    pd.testing.assert_series_equal(part, expected, check_freq=False)
+    with pytest.warns(InsertedRowsWarning, match="`X` lacks 3 rows"):
+        windows = backtest(model, y.drop(holes), X.drop(holes), horizon=5, n_windows=2)
+    whole = backtest(model, y.drop(holes), filled.ffill(), horizon=5, n_windows=2)
+    pd.testing.assert_frame_equal(windows.forecasts, whole.forecasts)
