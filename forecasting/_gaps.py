@@ -74,7 +74,7 @@ def _count(rows):
 
 def completed(
     y: Any, *, freq: Any, missing: str, start: Any = None
-) -> tuple[Any, pd.Index | tuple[()]]:
+) -> tuple[Any, Any]:
     """As `complete`, without the warning, and the labels of the rows put in."""
     if missing == "raise" or not isinstance(y, (pd.Series, pd.DataFrame)) or len(y) == 0:
         return y, ()
