@@ -72,9 +72,7 @@ def _count(rows):
     return f"{len(rows)} row{'s' if len(rows) > 1 else ''}"
 
 
-def completed(
-    y: Any, *, freq: Any, missing: str, start: Any = None
-) -> tuple[Any, Any]:
+def completed(y: Any, *, freq: Any, missing: str, start: Any = None) -> tuple[Any, Any]:
     """As `complete`, without the warning, and the labels of the rows put in."""
     if missing == "raise" or not isinstance(y, (pd.Series, pd.DataFrame)) or len(y) == 0:
         return y, ()
