@@ -200,7 +200,7 @@ class AutoESNForecaster(BaseForecaster):
         axis = self._fit_axis
         if axis.kind not in ("datetime", "period") or axis.freq_name != "D":
             return None
-        return np.datetime64(f"{axis.last:%Y-%m-%d}", "D") + n_later
+        return np.datetime64(f"{axis.last:%Y-%m-%d}", "D") + np.timedelta64(int(n_later), "D")
 
     def _new_pool(self, columns, days):
         shortest = int(np.median([len(column) for column in columns]))

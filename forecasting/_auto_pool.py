@@ -98,7 +98,7 @@ class AutoPool:
         past = [y[: len(y) - deepest] for y in series]
         if not DateEffects.can(past, last_days):
             return series
-        dates = DateEffects(past, [day - deepest for day in last_days])
+        dates = DateEffects(past, [day - np.timedelta64(deepest, "D") for day in last_days])
         return [dates.removed(y, day) for y, day in zip(series, last_days)]
 
     def _learn(self, series, last_days):
@@ -223,7 +223,7 @@ class AutoPool:
         parts = []
         for first in range(n_rows, 0, -_BATCH):  # in batches, for the sake of memory
             backs = range(first, max(first - _BATCH, 0), -1)
-            days = None if last_day is None else [last_day - k for k in backs]
+            days = None if last_day is None else [last_day - np.timedelta64(k, "D") for k in backs]
             parts.append(self.forecast([y[: len(y) - k] for k in backs], 1, days)[:, 0])
         return np.concatenate(parts) if parts else np.empty(0)
 

@@ -55,11 +55,13 @@ class DateEffects:
 
     def ahead(self, last_day: np.datetime64, n_steps: int) -> np.ndarray:
         """Factors (n_steps,) of the days after `last_day`."""
-        return np.exp(_design(_days_up_to(last_day + n_steps, n_steps)) @ self.coef)
+        return np.exp(
+            _design(_days_up_to(last_day + np.timedelta64(n_steps, "D"), n_steps)) @ self.coef
+        )
 
 
 def _days_up_to(last_day, n_days):
-    return last_day - np.arange(n_days - 1, -1, -1)
+    return last_day - np.arange(n_days - 1, -1, -1).astype("timedelta64[D]")
 
 
 def _deviations(z):
@@ -75,7 +77,9 @@ def _design(days):
     months = days.astype("datetime64[M]")
     month = months.astype(int) % 12
     day = (days - months.astype("datetime64[D]")).astype(int)
-    length = ((months + 1).astype("datetime64[D]") - months.astype("datetime64[D]")).astype(int)
+    length = (
+        (months + np.timedelta64(1, "M")).astype("datetime64[D]") - months.astype("datetime64[D]")
+    ).astype(int)
     weekday = (days.astype("datetime64[D]").astype(int) + 3) % 7  # 1970 began on a Thursday
     date = (month * 31 + day) * 2 + (weekday >= 5)
     nth = _DATES + (month * 5 + day // 7) * 7 + weekday
