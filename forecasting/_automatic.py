@@ -5,6 +5,7 @@ The thresholds were set on development origins of some 120 public series of all 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from scipy.stats import spearmanr
 from echocast._checks import refuse
 
 from ._transforms import (
+    Chain,
     Deseasonalize,
     Difference,
     SeasonalDifference,
@@ -22,11 +24,13 @@ from ._transforms import (
     seasonal_indices,
 )
 from ._transforms_power import Log, blocks_of
+from ._transforms_registry import resolve_transforms
 
 __all__ = [
     "choose_lags",
     "choose_transforms",
     "exponential_columns",
+    "fitted_chain",
     "safest_alpha",
     "seasonal_strength",
     "unit_root_statistic",
@@ -47,6 +51,24 @@ _FOLD = 10.0  # least ratio of extremes for logarithms of steady growth
 _STRAIGHTER = 0.1  # most of the variance off a line, of logarithms relative to values
 _STRETCHES = 20  # over which growth is compared
 _EVEN = 2.0  # least mean of the growth over a stretch, in its standard deviations
+
+
+def fitted_chain(
+    transforms: Any,
+    Y: np.ndarray,
+    season_length: int,
+    owner: str,
+    automatic: Callable[[np.ndarray, int], list[Transform]] | None = None,
+) -> Chain:
+    """The transforms asked for, fitted; those of the rule `automatic` for "auto".
+
+    The rule is `choose_transforms` by default.
+    """
+    if isinstance(transforms, str) and transforms == "auto":
+        steps = (automatic or choose_transforms)(Y, season_length)
+    else:
+        steps = resolve_transforms(transforms, owner)
+    return Chain(steps).fit(Y, season_length)
 
 
 def choose_transforms(Y: np.ndarray, season_length: int) -> list[Transform]:

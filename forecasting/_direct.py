@@ -9,6 +9,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,13 +17,12 @@ import numpy as np
 from echocast._checks import stack_level
 from echocast.exceptions import ForecastDivergenceWarning
 
-from ._automatic import choose_lags, exponential_columns, seasonal_strength
+from ._automatic import choose_lags, exponential_columns, fitted_chain, seasonal_strength
 from ._intervals import ConformalScores, conformal_origins
 from ._pooled import PooledNetwork
 from ._pooled_groups import GroupedNetwork, GroupMemory, choose_n_groups
 from ._transforms import Chain, Deseasonalize, Transform
 from ._transforms_power import Log
-from ._transforms_registry import resolve_transforms
 
 __all__ = [
     "DirectSeries",
@@ -231,11 +231,8 @@ def _chains(forecaster, values, season):
 
 def _chain(forecaster, Y, season, *, seasonal):
     """Fitted transforms of one series without gaps."""
-    if isinstance(forecaster.transforms, str) and forecaster.transforms == "auto":
-        steps = _automatic(Y, season, seasonal=seasonal)
-    else:
-        steps = resolve_transforms(forecaster.transforms, forecaster._owner)
-    return Chain(steps).fit(Y, season)
+    rule = partial(_automatic, seasonal=seasonal)
+    return fitted_chain(forecaster.transforms, Y, season, forecaster._owner, rule)
 
 
 def _automatic(Y, season, *, seasonal):

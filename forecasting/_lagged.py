@@ -20,13 +20,11 @@ from joblib import Parallel, delayed
 
 from echocast.reservoir import NVARRegressor
 
-from ._automatic import choose_transforms
+from ._automatic import fitted_chain
 from ._exog_features import ExogFeatures
 from ._lagged_loop import LagLoop
 from ._recursive import Memory
 from ._step_models import RidgeSteps, StepModel
-from ._transforms import Chain
-from ._transforms_registry import resolve_transforms
 
 __all__ = ["LagMemory", "LaggedModel", "steps_of"]
 
@@ -104,12 +102,8 @@ class LaggedModel:
         known: np.ndarray | None = None,
         n_jobs: int | None = None,
     ):
-        if isinstance(transforms, str) and transforms == "auto":
-            chosen = choose_transforms(Y, season_length)
-        else:
-            chosen = resolve_transforms(transforms, owner)
-        self.chain = Chain(chosen).fit(Y, season_length)
-        self.exog = ExogFeatures(chosen, X)
+        self.chain = fitted_chain(transforms, Y, season_length, owner)
+        self.exog = ExogFeatures(self.chain.steps, X)
         self.steps = list(steps)
         Z, E = self.chain.forward(Y), self._features(X)
         self.effect = self._known_effect(Z, E)
@@ -364,14 +358,7 @@ class LaggedModel:
 
     def errors_after(self, memory: LagMemory, Y: np.ndarray, predicted: np.ndarray) -> np.ndarray:
         """Errors in the units of y of the predictions that `advance` gave for the rows `Y`."""
-        inputs, position = [], memory.position
-        rows = Y
-        for step, tail in zip(self.chain.steps, memory.tails):
-            inputs.append(np.concatenate([tail, rows]))
-            rows = step.forward(inputs[-1], position - step.n_lost_)
-        for step, whole in zip(reversed(self.chain.steps), reversed(inputs)):
-            predicted = step.one_step(predicted, whole, position)
-        return Y - predicted
+        return Y - self.chain.one_step_after(predicted, Y, memory.tails, memory.position)
 
     def learning(self, memory: LagMemory, tables: list, weights: list) -> LaggedModel:
         """A copy whose models have also learnt from rows that follow `memory`."""

@@ -23,10 +23,8 @@ from echocast.reservoir import (
     without_rows,
 )
 
-from ._automatic import choose_lags, choose_transforms, safest_alpha
+from ._automatic import choose_lags, fitted_chain, safest_alpha
 from ._exog_features import ExogFeatures
-from ._transforms import Chain
-from ._transforms_registry import resolve_transforms
 
 __all__ = ["Memory", "RecursiveNetwork"]
 
@@ -119,15 +117,8 @@ class RecursiveNetwork:
         owner: str,
         known: np.ndarray | None = None,
     ):
-        if isinstance(transforms, str) and transforms == "auto":
-            steps = choose_transforms(Y, season_length)
-        else:
-            steps = resolve_transforms(transforms, owner)
-        self.chain = Chain(steps).fit(Y, season_length)
-        self.exog = ExogFeatures(steps, X)
-        Z = self.chain.forward(Y)
-        self.lags = choose_lags(lags, len(Z), Y.shape[1], season_length, owner)
-        self.n_columns = Y.shape[1]
+        Z = self._transform(Y, X, season_length, transforms, owner)
+        self.lags = choose_lags(lags, len(Z), self.n_columns, season_length, owner)
         rows = self._inputs(Z, self._features(X))
         self.washout = self._resolve_washout(washout, len(Y), len(rows), lags)
         weights = None if known is None else self.weights(known)
@@ -140,7 +131,6 @@ class RecursiveNetwork:
             **params,
         ).fit(rows, Z[1:], sample_weight=weights)
         esn = without_rows(esn)
-        self.low, self.high = Z.min(axis=0), Z.max(axis=0)
         self.esn = esn
         learnt = Z[1 + self.washout :]
         alpha = safest_alpha(
@@ -149,6 +139,23 @@ class RecursiveNetwork:
         if np.ndim(params["alpha"]) or isinstance(params["alpha"], str):
             self.esn = with_penalty(esn, alpha)  # a given one: learning more rows keeps it
             self._calm(Y, X, len(rows))
+
+    @classmethod
+    def without_weights(
+        cls, Y: np.ndarray, X: np.ndarray, season_length: int, transforms: Any, owner: str
+    ) -> tuple[RecursiveNetwork, np.ndarray]:
+        """A network with transforms of its own and no weights yet, and the transformed rows."""
+        network = cls.__new__(cls)
+        return network, network._transform(Y, X, season_length, transforms, owner)
+
+    def _transform(self, Y, X, season_length, transforms, owner):
+        """Fit the transforms; the transformed rows."""
+        self.chain = fitted_chain(transforms, Y, season_length, owner)
+        self.exog = ExogFeatures(self.chain.steps, X)
+        self.n_columns = Y.shape[1]
+        Z = self.chain.forward(Y)
+        self.low, self.high = Z.min(axis=0), Z.max(axis=0)
+        return Z
 
     def weights(self, known: np.ndarray) -> np.ndarray:
         """One for each training row all of whose targets were observed, else zero."""
@@ -342,16 +349,7 @@ class RecursiveNetwork:
 
     def errors_after(self, memory: Memory, Y: np.ndarray, predicted: np.ndarray) -> np.ndarray:
         """Errors in the units of y of the predictions that `advance` gave for the rows `Y`."""
-        if not memory.tails:
-            return Y - predicted
-        inputs, position = [], memory.position
-        rows, tails = Y, memory.tails
-        for step, tail in zip(self.chain.steps, tails):
-            inputs.append(np.concatenate([tail, rows]))
-            rows = step.forward(inputs[-1], position - step.n_lost_)
-        for step, whole in zip(reversed(self.chain.steps), reversed(inputs)):
-            predicted = step.one_step(predicted, whole, position)
-        return Y - predicted
+        return Y - self.chain.one_step_after(predicted, Y, memory.tails, memory.position)
 
     def learning(
         self,

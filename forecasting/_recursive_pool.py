@@ -12,13 +12,10 @@ from scipy.linalg import solve_triangular
 from echocast.reservoir import ESNRegressor, continue_fit, without_rows
 
 from ._adaptive import begin_scores
-from ._automatic import choose_lags, choose_transforms, safest_alpha
-from ._exog_features import ExogFeatures
+from ._automatic import choose_lags, safest_alpha
 from ._intervals import ConformalScores, conformal_origins
 from ._mask import advance_masked, leading_rows, repeat_known
 from ._recursive import RecursiveNetwork
-from ._transforms import Chain
-from ._transforms_registry import resolve_transforms
 
 __all__ = ["advance_members", "learn_members", "learn_recursive_pool", "network_for", "pool_errors"]
 
@@ -48,7 +45,8 @@ def learn_recursive_pool(
     Parameters are those of `RecursiveNetwork`. Lags and the washout are bounded by the shortest
     series.
     """
-    pairs = [_blank(Y, X, season_length, transforms, owner) for Y, X in zip(values, exog)]
+    blank = RecursiveNetwork.without_weights
+    pairs = [blank(Y, X, season_length, transforms, owner) for Y, X in zip(values, exog)]
     networks, Z = [net for net, _ in pairs], [z for _, z in pairs]
     lengths = [len(z) for z in Z]
     first = networks[0]
@@ -84,21 +82,6 @@ def learn_recursive_pool(
     for net in networks:
         net.esn = settled
     return networks
-
-
-def _blank(Y, X, season_length, transforms, owner):
-    """A network with transforms of its own and no weights yet, and the transformed rows."""
-    network = object.__new__(RecursiveNetwork)
-    if isinstance(transforms, str) and transforms == "auto":
-        steps = choose_transforms(Y, season_length)
-    else:
-        steps = resolve_transforms(transforms, owner)
-    network.chain = Chain(steps).fit(Y, season_length)
-    network.exog = ExogFeatures(steps, X)
-    network.n_columns = Y.shape[1]
-    Z = network.chain.forward(Y)
-    network.low, network.high = Z.min(axis=0), Z.max(axis=0)
-    return network, Z
 
 
 def _calm(networks, values, exog, rows, targets):
@@ -226,7 +209,9 @@ def network_for(forecaster: Any, Y: np.ndarray, X: np.ndarray, first: int) -> tu
     lead = leading_rows(values, forecaster._owner)
     season, owner = forecaster.season_length_, forecaster._owner
     whole = repeat_known(values[lead:], season)
-    network, _ = _blank(whole, exog[lead:], season, forecaster._own_transforms(), owner)
+    network, _ = RecursiveNetwork.without_weights(
+        whole, exog[lead:], season, forecaster._own_transforms(), owner
+    )
     for name in ("lags", "washout", "n_units", "esn"):
         setattr(network, name, getattr(forecaster._fit_network, name))
     return network, first + lead

@@ -378,3 +378,18 @@ class Chain:
             needed = rows[len(rows) - len(Z) - step.n_lost_ :]
             Z = step.one_step(Z, needed, first)
         return Z
+
+    def one_step_after(
+        self, Z: np.ndarray, Y: np.ndarray, tails: Sequence[np.ndarray], start: int
+    ) -> np.ndarray:
+        """Undo all steps on one-step predictions `Z` of rows `Y` that follow `tails`.
+
+        `start` is the position of the first of the rows.
+        """
+        inputs = []
+        for step, tail in zip(self.steps, tails):
+            inputs.append(np.concatenate([tail, Y]))
+            Y = step.forward(inputs[-1], start - step.n_lost_)
+        for step, whole in zip(reversed(self.steps), reversed(inputs)):
+            Z = step.one_step(Z, whole, start)
+        return Z
