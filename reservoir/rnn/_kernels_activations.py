@@ -101,8 +101,7 @@ _T2, _T3, _T4, _T5, _T6, _T7, _T8, _T9, _T10, _T11, _T12, _T13 = (
 
 def _power_of_two(shifted):
     """Return 2^n for the float64 ``n + 1.5 * 2**52``, whose lowest bits are those of n."""
-    bits = np.float64(shifted).view(np.int64)
-    return np.int64((int(bits) << 52) % 2**64 - 2**64 + (1023 << 52)).view(np.float64)
+    return 2.0 ** (shifted - _SHIFT)
 
 
 @intrinsic
