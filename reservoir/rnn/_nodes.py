@@ -9,12 +9,14 @@ import numpy as np
 
 from ._tape import Var, current_tape
 
-__all__ = ["N_GATES", "Workspace", "cell_step", "recurrent_layer"]
+__all__ = ["N_GATES", "Workspace", "cell_step", "recurrent_layer", "shard_bounds"]
 
 N_GATES = {"rnn": 1, "lstm": 4, "gru": 3}
 
 # Multiply-adds in one call of a kernel, about 40 ms at the least: Ctrl-C is served between calls.
 _PIECE = 1 << 28
+# Sequences in a shard, the least work of a step for which shards pay, and how many there may be.
+_SHARD_ROWS, _SHARD_WORK, _MOST_SHARDS = 16, 1 << 15, 8
 # What the activations of one unit cost, in multiply-adds.
 _ELEMENTWISE = 64
 
@@ -34,6 +36,17 @@ class Workspace:
         if buffer is None or buffer.size < size:
             buffer = self._buffers[name] = np.empty(size, dtype=np.uint8)
         return buffer[:size].view(dtype).reshape(shape)
+
+
+def shard_bounds(n_sequences: int, work: int) -> list[tuple[int, int]]:
+    """Cut a batch into shards (start, stop), which threads may take in any order.
+
+    They depend on the batch alone and not on the number of threads, so the same sums come out
+    with any number of them. `work` is that of one sequence and step, in multiply-adds.
+    """
+    rows = _SHARD_ROWS if n_sequences * work >= _SHARD_WORK else n_sequences
+    rows = max(rows, -(-n_sequences // _MOST_SHARDS))
+    return [(a, min(a + rows, n_sequences)) for a in range(0, n_sequences, rows)]
 
 
 def recurrent_layer(
