@@ -185,8 +185,9 @@ def affine(x: Any, W: Any, b: Any = None) -> Var:
     """x @ W.T + b over any leading axes of x; W (n_outputs, n_inputs), b (n_outputs,) or None."""
     x, W = _pair(x, W)
     shape = x.data.shape
+    flat = len(shape) == 2
     n_outputs, n_inputs = W.data.shape
-    rows = x.data.reshape(-1, n_inputs)
+    rows = x.data if flat else x.data.reshape(-1, n_inputs)
     y = rows @ W.data.T
     parents: tuple[Var, ...] = (x, W)
     if b is not None:
@@ -195,14 +196,15 @@ def affine(x: Any, W: Any, b: Any = None) -> Var:
         parents = (x, W, b)
 
     def vjp(g):
-        g = g.reshape(-1, n_outputs)
+        if not flat:
+            g = g.reshape(-1, n_outputs)
         return (
             (g @ W.data).reshape(shape) if x.needs_grad else None,
             g.T @ rows if W.needs_grad else None,
-            g.sum(axis=0) if b is not None and b.needs_grad else None,
+            np.add.reduce(g, axis=0) if b is not None and b.needs_grad else None,
         )
 
-    return emit(y.reshape(shape[:-1] + (n_outputs,)), parents, vjp)
+    return emit(y if flat else y.reshape(shape[:-1] + (n_outputs,)), parents, vjp)
 
 
 # Elementwise functions
@@ -250,10 +252,15 @@ def log(x: Any) -> Var:
     return emit(np.log(x.data), (x,), lambda g: (g / x.data,))
 
 
+def log1p_exp(x: np.ndarray) -> np.ndarray:
+    """log(1 + exp(x)) of an array (np.logaddexp would be slower, and warns of NaN)."""
+    return np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))
+
+
 def softplus(x: Any) -> Var:
     """log(1 + exp(x)), for any x."""
     x = as_var(x)
-    return emit(np.logaddexp(x.data, 0, dtype=x.data.dtype), (x,), lambda g: (g * expit(x.data),))
+    return emit(log1p_exp(x.data), (x,), lambda g: (g * expit(x.data),))
 
 
 def square(x: Any) -> Var:
@@ -271,15 +278,26 @@ def absolute(x: Any) -> Var:
 # Along axes
 
 
+# NumPy's methods sum, max and mean spend microseconds in Python before they reduce.
+
+
+def _sum_along(x: np.ndarray, axis: int = -1) -> np.ndarray:
+    return np.add.reduce(x, axis=axis, keepdims=True)
+
+
+def _below_max(x: np.ndarray, axis: int) -> np.ndarray:
+    return x - np.maximum.reduce(x, axis=axis, keepdims=True)
+
+
 def softmax(x: Any, axis: int = -1) -> Var:
     """exp(x) / sum(exp(x)); entries of -inf get 0 as long as one is finite."""
     x = as_var(x)
-    y = np.exp(x.data - x.data.max(axis=axis, keepdims=True))
-    y /= y.sum(axis=axis, keepdims=True)
+    y = np.exp(_below_max(x.data, axis))
+    y /= _sum_along(y, axis)
 
     def vjp(g):
         gy = g * y
-        return (gy - y * gy.sum(axis=axis, keepdims=True),)
+        return (gy - y * _sum_along(gy, axis),)
 
     return emit(y, (x,), vjp)
 
@@ -287,9 +305,9 @@ def softmax(x: Any, axis: int = -1) -> Var:
 def log_softmax(x: Any, axis: int = -1) -> Var:
     """Logarithm of `softmax`."""
     x = as_var(x)
-    y = x.data - x.data.max(axis=axis, keepdims=True)
-    y -= np.log(np.exp(y).sum(axis=axis, keepdims=True))
-    return emit(y, (x,), lambda g: (g - np.exp(y) * g.sum(axis=axis, keepdims=True),))
+    y = _below_max(x.data, axis)
+    y -= np.log(_sum_along(np.exp(y), axis))
+    return emit(y, (x,), lambda g: (g - np.exp(y) * _sum_along(g, axis),))
 
 
 def _repeated(g: np.ndarray, shape: tuple[int, ...], axis: Any, keepdims: bool) -> np.ndarray:
@@ -304,32 +322,33 @@ def _repeated(g: np.ndarray, shape: tuple[int, ...], axis: Any, keepdims: bool) 
 def sum(x: Any, axis: Any = None, keepdims: bool = False) -> Var:
     """Sum over an axis, a tuple of axes or everything."""
     x = as_var(x)
-    y = x.data.sum(axis=axis, keepdims=keepdims)
+    y = np.add.reduce(x.data, axis=axis, keepdims=keepdims)
     return emit(y, (x,), lambda g: (_repeated(g, x.data.shape, axis, keepdims),))
 
 
 def mean(x: Any, axis: Any = None, keepdims: bool = False) -> Var:
     """Mean over an axis, a tuple of axes or everything."""
     x = as_var(x)
-    y = np.asarray(x.data.mean(axis=axis, keepdims=keepdims))
-    n = x.data.size // y.size if y.size else 1
-    return emit(y, (x,), lambda g: (_repeated(g / n, x.data.shape, axis, keepdims),))
+    y = np.add.reduce(x.data, axis=axis, keepdims=keepdims)
+    n = x.data.size // max(y.size, 1)
+    return emit(y / n, (x,), lambda g: (_repeated(g / n, x.data.shape, axis, keepdims),))
 
 
 def layer_norm(x: Any, gain: Any, bias: Any, epsilon: float = 1e-5) -> Var:
     """Rows of the last axis with mean 0 and variance 1, times `gain`, plus `bias`."""
     x, gain = _pair(x, gain)
     bias = as_var(bias, x.data.dtype)
-    centred = x.data - x.data.mean(axis=-1, keepdims=True)
-    scale = 1 / np.sqrt((centred * centred).mean(axis=-1, keepdims=True) + epsilon)
+    n = x.data.shape[-1]
+    centred = x.data - _sum_along(x.data) / n
+    scale = 1 / np.sqrt(_sum_along(centred * centred) / n + epsilon)
     normal = centred * scale
 
     def vjp(g):
         by_x = None
         if x.needs_grad:
             by_x = g * gain.data
-            along = (by_x * normal).mean(axis=-1, keepdims=True)
-            by_x = (by_x - by_x.mean(axis=-1, keepdims=True) - normal * along) * scale
+            along = _sum_along(by_x * normal) / n
+            by_x = (by_x - _sum_along(by_x) / n - normal * along) * scale
         return (
             by_x,
             sum_to_shape(g * normal, gain.data.shape) if gain.needs_grad else None,

@@ -156,7 +156,11 @@ def emit(data: Any, parents: tuple[Var, ...], vjp: Vjp) -> Var:
     output = Var(data)
     tape = _current.tape
     if tape is not None:
-        tape.record((output,), parents, vjp)
+        for parent in parents:  # as in Tape.record, without the call
+            if parent.needs_grad:
+                output.needs_grad = True
+                tape._records.append(((output,), parents, vjp))
+                break
     return output
 
 
@@ -170,7 +174,9 @@ def sum_to_shape(grad: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     if grad.shape == shape:
         return grad
     leading = grad.ndim - len(shape)
-    axes = tuple(range(leading)) + tuple(
-        leading + i for i, n in enumerate(shape) if n == 1 and grad.shape[leading + i] != 1
-    )
-    return grad.sum(axis=axes, keepdims=True).reshape(shape)
+    if leading:
+        grad = np.add.reduce(grad, axis=0 if leading == 1 else tuple(range(leading)))
+    if grad.shape != shape:
+        axes = tuple(i for i, n in enumerate(shape) if n == 1 and grad.shape[i] != 1)
+        grad = np.add.reduce(grad, axis=axes, keepdims=True)
+    return grad
