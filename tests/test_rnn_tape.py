@@ -61,10 +61,10 @@ TABLE = [
     *both("div", np.divide, positive=True),
     *both("power", np.power, positive=True),
     Row("power", ("nm",), lambda x: ops.power(x, 3), lambda x: x**3),
-    Row(
-        "where", ("n3", "3"), lambda a, b: ops.where(MASK, a, b), lambda a, b: np.where(MASK, a, b)
-    ),
-    Row("where", ("", "n1"), lambda a, b: ops.where(MASK, a, b), lambda a, b: np.where(MASK, a, b)),
+    *[
+        Row("where", pair, partial(ops.where, MASK), partial(np.where, MASK))
+        for pair in (("n3", "3"), ("", "n1"), ("3", "n3"))
+    ],
     *[
         Row("matmul", shapes, ops.matmul, np.matmul)
         for shapes in [

@@ -201,7 +201,8 @@ def affine(x: Any, W: Any, b: Any = None) -> Var:
         return (
             (g @ W.data).reshape(shape) if x.needs_grad else None,
             g.T @ rows if W.needs_grad else None,
-            np.add.reduce(g, axis=0) if b is not None and b.needs_grad else None,
+            # Several times as fast as a sum over the first axis.
+            np.ones(len(g), dtype=g.dtype) @ g if b is not None and b.needs_grad else None,
         )
 
     return emit(y if flat else y.reshape(shape[:-1] + (n_outputs,)), parents, vjp)
@@ -278,7 +279,7 @@ def absolute(x: Any) -> Var:
 # Along axes
 
 
-# NumPy's methods sum, max and mean spend microseconds in Python before they reduce.
+# The methods sum, max and mean of arrays take up to microseconds in Python before they reduce.
 
 
 def _sum_along(x: np.ndarray, axis: int = -1) -> np.ndarray:
@@ -322,14 +323,14 @@ def _repeated(g: np.ndarray, shape: tuple[int, ...], axis: Any, keepdims: bool) 
 def sum(x: Any, axis: Any = None, keepdims: bool = False) -> Var:
     """Sum over an axis, a tuple of axes or everything."""
     x = as_var(x)
-    y = np.add.reduce(x.data, axis=axis, keepdims=keepdims)
+    y = x.data.sum(axis=axis, keepdims=keepdims)
     return emit(y, (x,), lambda g: (_repeated(g, x.data.shape, axis, keepdims),))
 
 
 def mean(x: Any, axis: Any = None, keepdims: bool = False) -> Var:
     """Mean over an axis, a tuple of axes or everything."""
     x = as_var(x)
-    y = np.add.reduce(x.data, axis=axis, keepdims=keepdims)
+    y = x.data.sum(axis=axis, keepdims=keepdims)
     n = x.data.size // max(y.size, 1)
     return emit(y / n, (x,), lambda g: (_repeated(g / n, x.data.shape, axis, keepdims),))
 
