@@ -76,7 +76,7 @@ def from_torch_state_dict(state: Mapping[str, Any], prefix: str = "") -> Arrays:
             )
         kind, layer, reverse = match.groups()
         part = found.setdefault((int(layer), "reverse." if reverse else ""), {})
-        part[kind] = np.array(value)
+        part[kind] = np.asarray(value).copy()
     weights = {}
     for (layer, reverse), part in _in_order(found):
         own = f"layers.{layer}.{reverse}"
@@ -156,7 +156,7 @@ def from_keras_weights(layers: Iterable[Sequence[Any]]) -> Arrays:
     """
     found: dict[tuple[int, str], list] = {}
     for k, arrays in enumerate(layers):
-        given = [np.array(value) for value in arrays]
+        given = [np.asarray(value) for value in arrays]
         if len(given) not in (2, 3, 4, 6):
             raise ValueError(
                 f"Layer {k} has {len(given)} arrays; a recurrent layer has a kernel, a recurrent "
@@ -210,20 +210,22 @@ def to_keras_weights(weights: Mapping[str, np.ndarray]) -> list[list[np.ndarray]
 
 
 def _from_keras(own, kernel, recurrent_kernel, bias=None):
-    W_in, W = (np.ascontiguousarray(a.T) for a in (kernel, recurrent_kernel))
+    W_in, W = (a.T.copy() for a in (kernel, recurrent_kernel))
     n_gates = _check_cell(W_in, W, own)
     n, rows = W.shape[1], W.shape[0]
+    if n_gates != 3:
+        bias = np.zeros(rows, dtype=W.dtype) if bias is None else bias
+        return _named(own, W_in, W, bias, np.zeros_like(bias), n_gates)
     if bias is None:
-        bias = np.zeros(rows, dtype=W.dtype)
-    elif n_gates == 3 and bias.ndim == 1:
+        bias = np.zeros((2, rows), dtype=W.dtype)
+    if bias.shape == (rows,):
         raise ValueError(
             f"{own[:-1]} is a GRU with `reset_after=False`, which is another recurrence; only "
             "`reset_after=True` can be converted."
         )
-    if n_gates != 3:
-        return _named(own, W_in, W, bias, np.zeros_like(bias), n_gates)
-    first, second = bias if bias.ndim == 2 else (bias, np.zeros_like(bias))
-    W_in, W, first, second = (_swapped(a, n) for a in (W_in, W, first, second))
+    if bias.shape != (2, rows):
+        raise ValueError(f"{own[:-1]} must have a bias of shape (2, {rows}), got {bias.shape}.")
+    W_in, W, first, second = (_swapped(a, n) for a in (W_in, W, *bias))
     return _named(own, W_in, W, first, second, n_gates)
 
 

@@ -15,8 +15,6 @@ __all__ = ["SOLVERS", "clip_gradient", "make_optimizer", "minimise_lbfgs"]
 
 SOLVERS = ("adam", "rmsprop", "sgd")
 
-_HUGE = 1e100  # stands for a loss that is not finite
-
 
 def make_optimizer(
     solver: str,
@@ -236,7 +234,8 @@ def minimise_lbfgs(
     max_iter, max_fun : int, >= 1
         Largest numbers of iterations and, roughly, of evaluations.
     tol : float, >= 0
-        Stop when no entry of the gradient is larger, as in scikit-learn's `MLPRegressor`.
+        Stop when no entry of the gradient is larger, as in scikit-learn's `MLPRegressor`. The
+        loss alone stops it only where a step changes nothing beyond rounding.
     callback : callable(theta, loss) or None
         Called after each iteration; a true result stops.
 
@@ -258,21 +257,28 @@ def minimise_lbfgs(
     array([3., 3.])
     """
     best_loss, best_theta = np.inf, theta.copy()
+    last = base = (np.inf, np.zeros(theta.size))  # loss and gradient
 
     def evaluate(x):
-        nonlocal best_loss
+        nonlocal best_loss, last, base
         point = x.astype(theta.dtype)
         loss, grad = loss_and_grad(point)
         loss, grad = float(loss), np.array(grad, dtype=np.float64)
         if not (np.isfinite(loss) and np.isfinite(grad).all()):
-            # Its line search halves the step at a huge value, but is lost at NaN.
-            return _HUGE, np.zeros_like(grad)
+            # SciPy's line search is lost at NaN. As high as where it set out and with the
+            # opposite slope, it takes the middle between.
+            return base[0], -base[1]
+        last = loss, grad
+        if base[0] == np.inf:
+            base = last
         if loss < best_loss:
             best_loss = loss
             best_theta[:] = point
-        return loss, grad
+        return loss, grad.copy()
 
     def after_iteration(intermediate_result):
+        nonlocal base
+        base = last
         if callback is None:
             return
         state = intermediate_result
@@ -285,7 +291,12 @@ def minimise_lbfgs(
         jac=True,
         method="L-BFGS-B",
         callback=after_iteration,
-        options={"maxiter": int(max_iter), "maxfun": int(max_fun), "gtol": float(tol)},
+        options={
+            "maxiter": int(max_iter),
+            "maxfun": int(max_fun),
+            "gtol": float(tol),
+            "ftol": 16.0 * float(np.finfo(theta.dtype).eps),
+        },
     )
     result.x, result.fun = best_theta, best_loss
     return result
