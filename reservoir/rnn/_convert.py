@@ -83,8 +83,8 @@ def from_torch_state_dict(state: Mapping[str, Any], prefix: str = "") -> Arrays:
         W_in, W = (_required(part, kind, own) for kind in ("weight_ih", "weight_hh"))
         n_gates = _check_cell(W_in, W, own)
         zeros = np.zeros(W.shape[0], dtype=W.dtype)
-        biases = [part.get(kind, zeros) for kind in ("bias_ih", "bias_hh")]
-        weights.update(_named(own, W_in, W, *biases, n_gates))
+        first, second = part.get("bias_ih", zeros), part.get("bias_hh", zeros)
+        weights.update(_named(own, W_in, W, first, second, n_gates))
     return weights
 
 
