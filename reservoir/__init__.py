@@ -26,11 +26,16 @@ from ._stream import ReservoirStream
 from ._topologies import register_topology, topologies
 from ._transformer import ReservoirTransformer
 from ._window import WindowESNRegressor
+from .rnn._eigen import EigenReport, eigen_report
+from .rnn._jacobians import gradient_norm_by_lag, jacobian_product
+from .rnn._lyapunov import lyapunov_exponents
+from .rnn._reference import bptt_reference
 
 __all__ = [
     "DeepESNRegressor",
     "ESNClassifier",
     "ESNRegressor",
+    "EigenReport",
     "LocalESNRegressor",
     "NVARRegressor",
     "ReservoirStream",
@@ -39,9 +44,14 @@ __all__ = [
     "SequenceScaler",
     "WindowESNRegressor",
     "activations",
+    "bptt_reference",
     "carries_state",
     "continue_fit",
+    "eigen_report",
+    "gradient_norm_by_lag",
+    "jacobian_product",
     "leave_one_out_errors",
+    "lyapunov_exponents",
     "register_activation",
     "register_topology",
     "run_from",
