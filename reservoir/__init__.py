@@ -26,10 +26,14 @@ from ._stream import ReservoirStream
 from ._topologies import register_topology, topologies
 from ._transformer import ReservoirTransformer
 from ._window import WindowESNRegressor
+from .rnn._classifier import RNNClassifier
+from .rnn._display import LossCurveDisplay
 from .rnn._eigen import EigenReport, eigen_report
 from .rnn._jacobians import gradient_norm_by_lag, jacobian_product
 from .rnn._lyapunov import lyapunov_exponents
 from .rnn._reference import bptt_reference
+from .rnn._regressor import RNNRegressor
+from .rnn._window import WindowRNNRegressor
 
 __all__ = [
     "DeepESNRegressor",
@@ -37,12 +41,16 @@ __all__ = [
     "ESNRegressor",
     "EigenReport",
     "LocalESNRegressor",
+    "LossCurveDisplay",
     "NVARRegressor",
+    "RNNClassifier",
+    "RNNRegressor",
     "ReservoirStream",
     "ReservoirTransformer",
     "RunningReadout",
     "SequenceScaler",
     "WindowESNRegressor",
+    "WindowRNNRegressor",
     "activations",
     "bptt_reference",
     "carries_state",

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils.validation import check_array
 
-from echocast._checks import check_number
+from echocast._checks import check_number, stack_level
 from echocast.exceptions import ForecastDivergenceWarning
 
 from ._base import _given_states
@@ -137,7 +137,12 @@ def _loop_weights(esn, inputs):
     return loop_in, esn.coef_[:, n_units:] if esn._fit_reservoir.include_input else zero, {}
 
 
-def warn_if_diverging(outputs: np.ndarray, training_range: tuple) -> None:
+def warn_if_diverging(
+    outputs: np.ndarray,
+    training_range: tuple,
+    *,
+    remedy: str = "Increase `alpha`, or train on more data.",
+) -> None:
     """Warn if outputs lie more than ten spans outside of the range of the training targets."""
     low, high = training_range
     span = np.maximum(high - low, np.finfo(outputs.dtype).tiny)
@@ -148,8 +153,7 @@ def warn_if_diverging(outputs: np.ndarray, training_range: tuple) -> None:
         target = int(np.argmax(outside[step]))
         warnings.warn(
             f"Forecast leaves the training range [{low[target]:.3g}, {high[target]:.3g}] by "
-            f"{outside[step, target]:.0f}x its span at step {step}. Increase `alpha`, or train "
-            "on more data.",
+            f"{outside[step, target]:.0f}x its span at step {step}. {remedy}",
             ForecastDivergenceWarning,
-            stacklevel=4,
+            stacklevel=stack_level(),
         )

@@ -17,7 +17,7 @@ from ._machine import BLOCK_BYTES, block_rows
 from ._sequences import SequenceLayout, checked_rows, read_targets, read_weights
 from ._stepping import make_advance
 
-__all__ = ["WindowESNRegressor", "lag_columns"]
+__all__ = ["WindowESNRegressor", "check_window", "column_scales", "find_window", "lag_columns"]
 
 _TILE = 64  # rows driven side by side
 _LAG_NAME = re.compile(r"^(?:(?P<series>.*?)[\s_.-]+)?lag[\s_.-]*(?P<lag>\d+)$", re.IGNORECASE)
@@ -49,6 +49,51 @@ def lag_columns(names: Sequence[str]) -> np.ndarray | None:
     main = max(lags.values(), key=len)
     series = [found for found in lags.values() if found.keys() == main.keys()]
     return np.array([[found[lag] for found in series] for lag in sorted(main, reverse=True)])
+
+
+def check_window(estimator: Any) -> None:
+    """Check the parameters `window_order` and `n_window_features` of a window regressor."""
+    owner = type(estimator).__name__
+    orders = ("auto", "newest_first", "oldest_first")
+    check_option("window_order", estimator.window_order, owner, orders)
+    if estimator.n_window_features is not None:
+        name, value = "n_window_features", estimator.n_window_features
+        check_number(name, value, owner, low=1, closed="left", integer=True)
+
+
+def find_window(estimator: Any) -> np.ndarray:
+    """Positions (n_lags, n_series) of the window's columns in X, the oldest value first."""
+    n_columns = estimator.n_features_in_
+    if estimator.n_window_features is not None:
+        if estimator.n_window_features > n_columns:
+            rule = f"at most the number of columns of X, {n_columns}"
+            name, value = "n_window_features", estimator.n_window_features
+            refuse(name, type(estimator).__name__, rule, value)
+        n_columns = int(estimator.n_window_features)
+    names = getattr(estimator, "feature_names_in_", None)
+    if estimator.window_order == "auto" and names is not None:
+        named = lag_columns(names[:n_columns])
+        if named is not None:
+            return named
+    columns = np.arange(n_columns)[:, None]
+    return columns if estimator.window_order == "oldest_first" else columns[::-1]
+
+
+def column_scales(
+    rows: np.ndarray, windows: np.ndarray, weights: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Weighted mean and standard deviation of each column, pooled over the lags of a series."""
+    offset = np.average(rows, axis=0, weights=weights)
+    for lags in windows.T:
+        offset[lags] = offset[lags].mean()
+    variance = np.average((rows - offset) ** 2, axis=0, weights=weights)
+    for lags in windows.T:
+        variance[lags] = variance[lags].mean()
+    # A column that differs from its mean by rounding alone is constant.
+    eps = np.finfo(rows.dtype).eps
+    varies = np.sqrt(variance) > 10 * eps * np.abs(offset)
+    scale = np.sqrt(np.where(varies & (variance > 0), variance, 1))
+    return offset.astype(rows.dtype), scale.astype(rows.dtype)
 
 
 class WindowESNRegressor(MultiOutputMixin, RegressorMixin, BaseReservoir):
@@ -189,8 +234,8 @@ class WindowESNRegressor(MultiOutputMixin, RegressorMixin, BaseReservoir):
         layout = SequenceLayout("rows", np.array([0, len(rows)]))
         targets, self._fit_y_one_d = read_targets(y, layout, dtype=dtype, owner=owner)
         weights = read_weights(sample_weight, layout, dtype=dtype)
-        self.window_columns_ = self._find_window()
-        self.offset_, self.scale_ = self._column_scales(rows, weights)
+        self.window_columns_ = find_window(self)
+        self.offset_, self.scale_ = column_scales(rows, self.window_columns_, weights)
         n_series = self.window_columns_.shape[1]
         self._fit_reservoir = self._build_reservoir(
             n_series, targets.shape[1], self._random(), dtype
@@ -236,44 +281,10 @@ class WindowESNRegressor(MultiOutputMixin, RegressorMixin, BaseReservoir):
 
     def _check_params(self):
         owner = type(self).__name__
-        orders = ("auto", "newest_first", "oldest_first")
-        check_option("window_order", self.window_order, owner, orders)
+        check_window(self)
         check_option("solver", self.solver, owner, ("auto", "cholesky", "qr", "svd"))
         check_flag("fit_intercept", self.fit_intercept, owner)
-        if self.n_window_features is not None:
-            name, value = "n_window_features", self.n_window_features
-            check_number(name, value, owner, low=1, closed="left", integer=True)
         return self._check_weights()
-
-    def _find_window(self):
-        """Positions (n_lags, n_series) of the window's columns, the oldest value first."""
-        n_columns = self.n_features_in_
-        if self.n_window_features is not None:
-            if self.n_window_features > n_columns:
-                rule = f"at most the number of columns of X, {n_columns}"
-                refuse("n_window_features", type(self).__name__, rule, self.n_window_features)
-            n_columns = int(self.n_window_features)
-        names = getattr(self, "feature_names_in_", None)
-        if self.window_order == "auto" and names is not None:
-            named = lag_columns(names[:n_columns])
-            if named is not None:
-                return named
-        columns = np.arange(n_columns)[:, None]
-        return columns if self.window_order == "oldest_first" else columns[::-1]
-
-    def _column_scales(self, rows, weights):
-        """Weighted mean and standard deviation of each column, pooled over the lags of a series."""
-        offset = np.average(rows, axis=0, weights=weights)
-        for lags in self.window_columns_.T:
-            offset[lags] = offset[lags].mean()
-        variance = np.average((rows - offset) ** 2, axis=0, weights=weights)
-        for lags in self.window_columns_.T:
-            variance[lags] = variance[lags].mean()
-        # A column that differs from its mean by rounding alone is constant.
-        eps = np.finfo(rows.dtype).eps
-        varies = np.sqrt(variance) > 10 * eps * np.abs(offset)
-        scale = np.sqrt(np.where(varies & (variance > 0), variance, 1))
-        return offset.astype(rows.dtype), scale.astype(rows.dtype)
 
     def _feature_blocks(self, rows) -> Iterator[tuple[slice, np.ndarray]]:
         """Yield (rows, their readout features [last state, standardised columns])."""

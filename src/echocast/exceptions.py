@@ -9,6 +9,7 @@ __all__ = [
     "IllConditionedWarning",
     "InsertedRowsWarning",
     "InvalidParameterError",
+    "TrainingDivergedError",
 ]
 
 
@@ -62,3 +63,27 @@ class ForecastDivergedError(RuntimeError):
 
     def __reduce__(self):
         return type(self), (self.step, self.last_finite)
+
+
+class TrainingDivergedError(RuntimeError):
+    """Training a network met gradients that are infinite or not a number, again and again.
+
+    Parameters
+    ----------
+    update : int
+        Update of the parameters at which training was given up, counted from one.
+    n_skipped : int
+        Updates in a row that had no finite gradient.
+    """
+
+    def __init__(self, update, n_skipped):
+        self.update = int(update)
+        self.n_skipped = int(n_skipped)
+        super().__init__(
+            f"Training diverged: up to update {self.update} the gradient was not finite "
+            f"{self.n_skipped} time(s) in a row. Scale X and y, lower `learning_rate_init`, or set "
+            "`max_norm=1.0`, which clips gradients."
+        )
+
+    def __reduce__(self):
+        return type(self), (self.update, self.n_skipped)

@@ -1,0 +1,547 @@
+"""What all trainable recurrent estimators share: checks, training as a transaction, passes."""
+
+from __future__ import annotations
+
+import copy
+from abc import ABCMeta, abstractmethod
+from typing import Any, Self
+
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.utils.validation import check_is_fitted
+
+from echocast._checks import (
+    check_flag,
+    check_generator,
+    check_jobs,
+    check_number,
+    check_option,
+    refuse,
+)
+
+from .._base import _dtype_name, _fitted_names, _given_states, transactional
+from ._callbacks import CallbackSupportMixin, epoch_monitor, with_callbacks
+from ._init import INITIALISERS
+from ._network import Network
+from ._objective import Objective, TrainData
+from ._passes import run_sequences, step_outputs
+from ._reading import Sequences, read_sequences
+from ._train import Options, Trained, train
+
+__all__ = ["BaseRNN"]
+
+_SOLVERS = ("adam", "lbfgs", "rmsprop", "sgd")
+_SCHEDULES = ("adaptive", "constant", "cosine", "invscaling", "linear")
+_LONG = 200  # steps up to which gradients go through whole sequences
+_TRUNCATED = 100
+
+
+class BaseRNN(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
+    """Abstract: parameters of the constructor are stored by the final classes."""
+
+    # ------------------------------------------------------------------- checks
+
+    def _check_params(self) -> np.dtype:
+        owner = type(self).__name__
+        check_option("cell", self.cell, owner, ("gru", "lstm", "relu", "tanh"))
+        check_option("output", self.output, owner, ("auto", "last", "sequence"))
+        check_option("recurrence", self.recurrence, owner, ("hidden", "output"))
+        check_option("solver", self.solver, owner, _SOLVERS)
+        check_option("learning_rate", self.learning_rate, owner, _SCHEDULES)
+        check_option("layout", self.layout, owner, ("auto", "windows"))
+        for name in ("bidirectional", "include_input", "early_stopping", "nesterovs_momentum",
+                     "shuffle", "warm_start"):  # fmt: skip
+            check_flag(name, getattr(self, name), owner)
+        check_number("verbose", int(self.verbose) if isinstance(self.verbose, bool) else
+                     self.verbose, owner, low=0, integer=True)  # fmt: skip
+        self._check_numbers(owner)
+        check_jobs(self.n_jobs, owner)
+        check_option("dtype", _dtype_name(self.dtype), owner, ("float32", "float64"))
+        if isinstance(self.weight_init, str):
+            check_option("weight_init", self.weight_init, owner, (*INITIALISERS, "reservoir"))
+        elif not (hasattr(self.weight_init, "fit") and not isinstance(self.weight_init, type)):
+            refuse("weight_init", owner, "the name of an initialisation or an ESNRegressor",
+                   self.weight_init)  # fmt: skip
+        self._check_combinations(owner)
+        return np.dtype(_dtype_name(self.dtype))
+
+    def _check_numbers(self, owner):
+        sizes = self._sizes()
+        if not sizes:
+            refuse("hidden_layer_sizes", owner, "an int >= 1 or a tuple of such",
+                   self.hidden_layer_sizes)  # fmt: skip
+        for size in sizes:
+            check_number("hidden_layer_sizes", size, owner, low=1, integer=True)
+        if np.ndim(self.leak_rate) == 0:
+            check_number("leak_rate", self.leak_rate, owner, low=0, high=1, closed="right")
+        for name in ("learning_rate_init",):
+            check_number(name, getattr(self, name), owner, low=0, closed="neither")
+        for name in ("tol", "alpha", "weight_decay"):
+            check_number(name, getattr(self, name), owner, low=0, closed="left")
+        for name in ("dropout", "recurrent_dropout", "momentum"):
+            check_number(name, getattr(self, name), owner, low=0, high=1, closed="left")
+        for name in ("batch_size", "n_iter_no_change", "max_fun"):
+            check_number(name, getattr(self, name), owner, low=1, integer=True)
+        for name in ("max_iter", "washout"):
+            check_number(name, getattr(self, name), owner, low=0, integer=True)
+        for name in ("max_norm", "clip_value"):
+            check_number(name, getattr(self, name), owner, low=0, closed="neither", also=(None,))
+        check_number("validation_fraction", self.validation_fraction, owner, low=0, high=1,
+                     closed="neither")  # fmt: skip
+        check_number("bptt_steps", self.bptt_steps, owner, low=1, integer=True,
+                     also=(None, "auto"))  # fmt: skip
+
+    def _check_combinations(self, owner):
+        many = len(self._sizes()) > 1
+        gated = self.cell in ("gru", "lstm")
+        if self.recurrence == "output" and (gated or many or self.bidirectional):
+            raise ValueError(
+                "recurrence='output' is one layer of cell='tanh' or 'relu' in one direction; "
+                f"got cell={self.cell!r}, hidden_layer_sizes={self.hidden_layer_sizes!r}, "
+                f"bidirectional={self.bidirectional}."
+            )
+        if gated and np.any(np.asarray(self.leak_rate) != 1):
+            raise ValueError(
+                f"leak_rate={self.leak_rate!r} is for cell='tanh' and 'relu'; cell={self.cell!r} "
+                "has gates of its own. Use leak_rate=1.0."
+            )
+        if self.bidirectional and not isinstance(self.bptt_steps, str | None):
+            raise ValueError(
+                "bidirectional=True reads whole sequences; use bptt_steps=None, or cut them."
+            )
+        if self._is_fed() and self.bidirectional:
+            raise ValueError(
+                "A bidirectional network cannot be trained on its own outputs: it needs all "
+                "inputs first. Use teacher_forcing=1.0."
+            )
+        draws = self.dropout or self.recurrent_dropout or self._is_fed()
+        if self.solver == "lbfgs" and draws:
+            raise ValueError(
+                "solver='lbfgs' needs a loss without chance: use dropout=0, recurrent_dropout=0 "
+                "and teacher_forcing=1.0, or solver='adam'."
+            )
+
+    def _is_fed(self) -> bool:
+        """Whether training shows the network its own outputs."""
+        forcing = getattr(self, "teacher_forcing", 1.0)
+        return callable(forcing) or isinstance(forcing, str) or forcing != 1.0
+
+    def _forcing(self) -> Any:
+        """The schedule of true outputs, under the names of `_schedules`."""
+        forcing = getattr(self, "teacher_forcing", 1.0)
+        return "linear" if isinstance(forcing, str) and forcing == "scheduled" else forcing
+
+    def _sizes(self) -> tuple:
+        sizes = self.hidden_layer_sizes
+        return (sizes,) if np.ndim(sizes) == 0 else tuple(sizes)
+
+    # ------------------------------------------------------------------ fitting
+
+    def fit(self, X: Any, y: Any, *, sample_weight: Any = None, groups: Any = None) -> Self:
+        """Train the network, anew unless `warm_start` is set.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_steps, n_features), list of such, 3-D array or DataFrame
+            Sequences; rows are time steps in order. A list, a 3-D array (n_sequences, n_steps,
+            n_features), in which trailing rows of NaN are padding, a (series, time) MultiIndex
+            or `groups` mean several sequences. See the class for rows that are windows.
+        y : array-like or list
+            Targets of each step in the form of X, or one for each sequence (see `output`).
+        sample_weight : array-like, optional
+            Weights of the steps, or of the sequences where those have the targets. A step of
+            weight zero still counts as history.
+        groups : array-like of shape (n_steps,), optional
+            Sequence labels for a 2-D X with a flat index.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        InvalidParameterError
+            If a parameter has a forbidden value.
+        ValueError
+            If X, y or the weights are unusable.
+        TrainingDivergedError
+            If gradients become infinite or NaN. The former fit stays as it was after any error.
+        """
+        warm = bool(self.warm_start) and hasattr(self, "theta_")
+        return (self._fit_on if warm else self._fit_anew)(X, y, sample_weight, groups)
+
+    @transactional(keep_fitted=False)
+    @with_callbacks
+    def _fit_anew(self, X, y, sample_weight, groups):
+        self._learn(X, y, sample_weight, groups, fresh=True)
+
+    @transactional(keep_fitted=True)
+    @with_callbacks
+    def _fit_on(self, X, y, sample_weight, groups):
+        self._learn(X, y, sample_weight, groups, fresh=False)
+
+    @transactional(keep_fitted=True)
+    def partial_fit(self, X: Any, y: Any, *, sample_weight: Any = None, groups: Any = None) -> Self:
+        """Train for one epoch on a chunk of data, with the learning rate held.
+
+        A 2-D chunk continues the previous one: it starts from the state in which that ended.
+
+        Parameters
+        ----------
+        X, y, sample_weight, groups
+            As in `fit`.
+
+        Returns
+        -------
+        self
+        """
+        fresh = not hasattr(self, "theta_")
+        self._learn(X, y, sample_weight, groups, fresh=fresh, one_epoch=True)
+        return self
+
+    def _learn(self, X, y, sample_weight, groups, *, fresh, one_epoch=False):
+        dtype = self._check_params() if fresh else self._keep_params()
+        sequences = self._read(X, groups, reset=fresh, dtype=dtype)
+        data = self._read_training(X, y, sequences, sample_weight, fresh=fresh)
+        rng = check_generator(self.random_state) if fresh else self._fit_rng
+        if fresh:
+            self._fit_network, start = self._first_network(X, y, groups, sequences, data, rng)
+        else:
+            start = self._fit_trained
+            if not one_epoch:  # scikit-learn's warm start: the weights alone go on
+                start = Trained(start.theta)
+        self._fit_rng = rng
+        options = self._options(sequences, constant=one_epoch)
+        training, validate = data, None
+        if self.early_stopping and not one_epoch:
+            training, validate = self._held_out(data, sequences, rng)
+        monitor = None
+        if not one_epoch:
+            monitor = epoch_monitor(
+                self, X, y, lambda state: self._fitted_at(state, sequences, data)
+            )
+        goes_on = one_epoch and not fresh and sequences.layout.form == self._fit_form == "rows"
+        trained = train(
+            Objective(self._fit_network, self._head(), training, alpha=self.alpha,
+                      n_jobs=self._n_threads()),
+            start,
+            options,
+            rng,
+            n_epochs=1 if one_epoch else int(self.max_iter),
+            validate=validate,
+            monitor=monitor,
+            first_states=self._fit_trained.states if goes_on else None,
+        )  # fmt: skip
+        self._publish(trained, sequences, data, from_start=not goes_on)
+        if monitor is not None:
+            monitor.ended(trained)
+
+    def _keep_params(self):
+        """Check the parameters of a fit that goes on, and that its network still is theirs."""
+        self._check_params()
+        network = self._fit_network
+        asked = (self._sizes(), self.cell, bool(self.bidirectional), self.recurrence)
+        if asked != self._fit_asked:
+            raise ValueError(
+                "The network was fitted with other values of `hidden_layer_sizes`, `cell`, "
+                "`bidirectional` or `recurrence`, and cannot go on with these. Set "
+                "warm_start=False to start afresh."
+            )
+        return network.dtype
+
+    def _first_network(self, X, y, groups, sequences, data, rng):
+        """The network and its first parameters."""
+        from ._bridge import begin_from_reservoir
+
+        self._fit_asked = (self._sizes(), self.cell, bool(self.bidirectional), self.recurrence)
+        if not isinstance(self.weight_init, str) or self.weight_init == "reservoir":
+            network, theta = begin_from_reservoir(self, X, y, groups, sequences, data, rng)
+        else:
+            network = self._network(sequences.rows.shape[1], sequences.rows.dtype)
+            theta = network.initialise(self.weight_init, rng)
+            self._first_bias(network.layout.views(theta)["out.b"], data)
+        return network, Trained(theta)
+
+    def _network(self, n_inputs: int, dtype: Any, **changes: Any) -> Network:
+        head = self._head()
+        settings: dict[str, Any] = {
+            "cell": "rnn" if self.cell in ("tanh", "relu") else self.cell,
+            "activation": self.cell if self.cell in ("tanh", "relu") else "tanh",
+            "units": tuple(int(n) for n in self._sizes()),
+            "n_inputs": n_inputs,
+            "n_outputs": head.n_outputs,
+            "n_fed": self._fit_n_fed,
+            "dtype": np.dtype(dtype),
+            "last": self._fit_last,
+            "recurrence": self.recurrence,
+            "bidirectional": bool(self.bidirectional),
+            "include_input": bool(self.include_input),
+            "leak": self.leak_rate,
+        }
+        network = Network(**{**settings, **changes})
+        return Network(**{**settings, **changes, "h0": self._given_h0(network)})
+
+    def _given_h0(self, network):
+        """The parameter `h0` as the network takes it: for each layer (h,) or (h, c)."""
+        if isinstance(self.h0, str):
+            return check_option("h0", self.h0, type(self).__name__, ("learned", "zeros"))
+        rule = f"'zeros', 'learned' or an array of {network.n_states} finite numbers"
+        try:
+            values = np.asarray(self.h0, dtype=network.dtype).reshape(-1)
+        except (TypeError, ValueError):
+            refuse("h0", type(self).__name__, rule, self.h0)
+        if values.shape != (network.n_states,) or not np.isfinite(values).all():
+            refuse("h0", type(self).__name__, rule, self.h0)
+        return [tuple(v.data[0] for v in parts) for parts in network.unflat(values[None])]
+
+    def _options(self, sequences, *, constant):
+        steps = self.bptt_steps
+        if isinstance(steps, str):
+            longest = int(np.diff(sequences.indptr).max())
+            whole = longest <= _LONG or self._fit_last or self.bidirectional
+            steps = None if whole else _TRUNCATED
+        names = ("solver", "learning_rate_init", "max_fun", "tol", "n_iter_no_change", "max_norm",
+                 "clip_value", "dropout", "recurrent_dropout", "momentum", "nesterovs_momentum",
+                 "weight_decay")  # fmt: skip
+        return Options(
+            batch_size=int(self.batch_size),
+            max_iter=int(self.max_iter),
+            learning_rate="constant" if constant else self.learning_rate,
+            bptt_steps=None if self.solver == "lbfgs" else steps,
+            teacher_forcing=self._forcing(),
+            shuffle=bool(self.shuffle) and not constant,
+            verbose=bool(self.verbose),
+            **{name: getattr(self, name) for name in names},
+        )
+
+    def _n_threads(self):
+        from joblib import effective_n_jobs
+
+        return 1 if self.n_jobs is None else effective_n_jobs(self.n_jobs)
+
+    def _held_out(self, data, sequences, rng):
+        """Training data without the held out part, and a function that scores parameters on it."""
+        part = self._validation_part(data, sequences, rng)
+        if data.weights[part].sum() == 0 or data.weights[~part].sum() == 0:
+            raise ValueError(
+                f"validation_fraction={self.validation_fraction} leaves nothing to "
+                "train on or to validate with. Use more data, or early_stopping=False."
+            )
+        kept = TrainData(data.rows, data.indptr, data.targets, data.weights * ~part, data.before,
+                         data.n_forced)  # fmt: skip
+        weights = data.weights[part]
+
+        def validate(theta):
+            outputs = self._outputs(theta, sequences, None)[0]
+            return self._score_outputs(outputs[part], data.targets[part], weights)
+
+        return _learnt_from(kept, self._fit_last), validate
+
+    def _validation_part(self, data, sequences, rng):
+        """Which targets are held out: the last block in time, or the last whole sequences."""
+        layout = sequences.layout
+        if layout.n_sequences == 1 and not self._fit_last:
+            part = np.zeros(len(data.rows), dtype=bool)
+            part[len(part) - max(1, round(self.validation_fraction * len(part))) :] = True
+            return part
+        n = max(1, round(self.validation_fraction * layout.n_sequences))
+        chosen = np.arange(layout.n_sequences) >= layout.n_sequences - n
+        return chosen if self._fit_last else np.repeat(chosen, np.diff(layout.indptr))
+
+    def _fitted_at(self, trained, sequences, data):
+        """Fitted attributes as they would be if training ended with `trained`."""
+        other = copy.copy(self)
+        other._publish(copy.copy(trained), sequences, data, from_start=True)
+        return {name: vars(other)[name] for name in _fitted_names(other)}
+
+    def _publish(self, trained, sequences, data, *, from_start):
+        """Store what was learnt on the shadow estimator."""
+        network, layout = self._fit_network, sequences.layout
+        self.theta_ = trained.theta
+        self.loss_curve_ = list(trained.loss_curve)
+        self.loss_ = trained.loss_curve[-1] if trained.loss_curve else None
+        self.best_loss_ = min(trained.loss_curve, default=None)
+        self.validation_scores_ = trained.validation_scores
+        self.best_validation_score_ = (
+            max(trained.validation_scores) if trained.validation_scores else None
+        )
+        self.grad_norms_ = list(trained.grad_norms)
+        self.n_iter_, self.t_ = trained.n_epochs, trained.n_updates
+        self.n_skipped_steps_ = trained.n_skipped
+        self.n_layers_ = len(network.units) + 2
+        self.n_outputs_ = network.n_outputs
+        self.out_activation_ = self._head().out_activation
+        leaves = network.layout.leaves(trained.theta, None)
+        self.h0_ = network.flat(network.first_states(leaves, 1))[0] if network.n_states else (
+            np.empty(0, network.dtype)
+        )  # fmt: skip
+        ended = trained.states
+        if from_start or ended is None or len(ended) != layout.n_sequences:
+            ended = self._outputs(trained.theta, sequences, None)[1]
+        trained.states = ended
+        self._fit_trained, self._fit_form = trained, layout.form
+        self.state_ = layout.per_sequence(ended)
+        self._remember_targets(data, layout)
+
+    @property
+    def params_(self) -> dict:
+        """All parameters by name, as views of `theta_`."""
+        check_is_fitted(self)
+        return self._fit_network.layout.views(self.theta_)
+
+    # -------------------------------------------------------------------- passes
+
+    def _read(self, X, groups, *, reset, dtype) -> Sequences:
+        windows = self.layout == "windows"
+        return read_sequences(self, X, groups=groups, reset=reset, dtype=dtype, windows=windows)
+
+    def _read_new(self, X, groups=None) -> Sequences:
+        check_is_fitted(self)
+        return self._read(X, groups, reset=False, dtype=self._fit_network.dtype)
+
+    def _given(self, sequences, initial_state):
+        """States (n_sequences, n_states) that the caller gives, or None."""
+        if initial_state is None:
+            return None
+        shape = (sequences.layout.n_sequences, self._fit_network.n_states)
+        return _given_states(initial_state, sequences.layout, shape, self._fit_network.dtype)
+
+    def _outputs(self, theta, sequences, states, before=None) -> tuple[np.ndarray, np.ndarray]:
+        """Outputs of the readout, of steps or of sequences, and the states that runs end in."""
+        network, layout = self._fit_network, sequences.layout
+        n = layout.n_sequences if network.last else len(sequences.rows)
+        outputs = np.empty((n, network.n_outputs), dtype=network.dtype)
+
+        def write(numbers, packed, run):
+            if network.last:
+                outputs[numbers] = run.outputs.data
+            else:
+                step_outputs(outputs, packed, run.outputs.data)
+
+        ended = run_sequences(
+            network, theta, sequences.rows, layout.indptr, states, write, before=before,
+            feed=self._head().feed,
+        )  # fmt: skip
+        return outputs, ended
+
+    def transform(self, X: Any, *, groups: Any = None, initial_state: Any = None) -> Any:
+        """Hidden states of the last layer, for each step (or each sequence, with output='last').
+
+        Parameters
+        ----------
+        X, groups
+            As in `fit`.
+        initial_state : ndarray of the shape of `state_`, optional
+            State before the first row of each sequence.
+
+        Returns
+        -------
+        ndarray of shape (n_steps, n_units), or the form of X
+        """
+        sequences = self._read_new(X, groups)
+        network = self._fit_network
+        layers = self._hidden(sequences, initial_state)
+        if not network.last:
+            return sequences.restore(layers[-1])
+        return self._last_rows(layers[-1], sequences)
+
+    def _last_rows(self, hidden, sequences):
+        """What the readout of a network that reads last states has seen."""
+        ends = hidden[sequences.indptr[1:] - 1].copy()
+        if self._fit_network.bidirectional:  # the backward direction ends at the first step
+            n = self._fit_network.units[-1]
+            ends[:, n:] = hidden[sequences.indptr[:-1], n:]
+        return ends
+
+    def states(self, X: Any, *, groups: Any = None, initial_state: Any = None) -> list:
+        """Hidden states of every layer for each step.
+
+        Parameters
+        ----------
+        X, groups, initial_state
+            As in `transform`.
+
+        Returns
+        -------
+        list of ndarray of shape (n_steps, n_units), or of the form of X
+            One for each layer; both directions side by side if there are two.
+        """
+        sequences = self._read_new(X, groups)
+        return [sequences.restore(h) for h in self._hidden(sequences, initial_state)]
+
+    def _hidden(self, sequences, initial_state):
+        network, n_rows = self._fit_network, len(sequences.rows)
+        widths = [n * len(network.directions) for n in network.units]
+        layers = [np.empty((n_rows, width), dtype=network.dtype) for width in widths]
+
+        def write(numbers, packed, run):
+            for layer, hidden in zip(layers, run.hidden):
+                step_outputs(layer, packed, hidden.data)
+
+        run_sequences(
+            network, self.theta_, sequences.rows, sequences.indptr,
+            self._given(sequences, initial_state), write, feed=self._head().feed,
+        )  # fmt: skip
+        return layers
+
+    def _recurrent_weights(self) -> list:
+        """(cell, weights, leak, activation) of each layer, forwards: what analyses read."""
+        network, params = self._fit_network, self.params_
+        if network.recurrence == "output":
+            raise ValueError("A network with recurrence='output' has no state to analyse.")
+        layers = []
+        for i in range(len(network.units)):
+            names = ("W_in", "W", "b", "b_n") if network.cell == "gru" else ("W_in", "W", "b")
+            weights = {name: params[f"layers.{i}.{name}"] for name in names}
+            layers.append((network.cell, weights, network.leak, network.activation))
+        return layers
+
+    @property
+    def _n_features_out(self):
+        return self._fit_network.n_hidden
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.three_d_array = True
+        return tags
+
+    # -------------------------------------------------------------------- hooks
+
+    @abstractmethod
+    def _head(self) -> Any:
+        """What outputs mean, once the targets are known."""
+
+    @abstractmethod
+    def _read_training(self, X, y, sequences, sample_weight, *, fresh) -> TrainData:
+        """Targets and weights; sets `_fit_last`, `_fit_n_fed` and what the head needs."""
+
+    @abstractmethod
+    def _first_bias(self, bias: np.ndarray, data: TrainData) -> None:
+        """Set the readout's first bias from the targets."""
+
+    @abstractmethod
+    def _score_outputs(self, outputs, targets, weights) -> float:
+        """Score of outputs, for early stopping; higher is better."""
+
+    def _remember_targets(self, data: TrainData, layout: Any) -> None:
+        """Keep what a closed loop starts from."""
+
+
+def _learnt_from(data: TrainData, last: bool) -> TrainData:
+    """The data without sequences, and ends of sequences, that have no weight."""
+    bounds = list(zip(data.indptr[:-1], data.indptr[1:]))
+    if last:
+        used = [(b - a) * bool(data.weights[i]) for i, (a, b) in enumerate(bounds)]
+        targets = np.flatnonzero(used)
+    else:
+        used = [int(np.max(np.flatnonzero(data.weights[a:b]) + 1, initial=0)) for a, b in bounds]
+    rows = np.concatenate([np.arange(a, a + n) for (a, _), n in zip(bounds, used)])
+    targets = targets if last else rows
+    return TrainData(
+        data.rows[rows],
+        np.concatenate([[0], np.cumsum([n for n in used if n])]).astype(np.int64),
+        data.targets[targets],
+        data.weights[targets],
+        None if data.before is None else data.before[rows],
+        data.n_forced,
+    )

@@ -1,0 +1,89 @@
+"""Passes of a trained network over stacked sequences, in batches and stretches of time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from ._network import Network, Run
+from ._objective import one_blas_thread
+from ._packed import Packed, pack, pieces_of
+
+__all__ = ["run_sequences", "step_outputs"]
+
+_BATCH = 64
+_STEPS = 1024  # rows of a sequence that are held at a time
+
+
+def run_sequences(
+    network: Network,
+    theta: np.ndarray,
+    rows: np.ndarray,
+    indptr: np.ndarray,
+    states: np.ndarray | None,
+    write: Callable[[np.ndarray, Packed, Run], None],
+    *,
+    before: np.ndarray | None = None,
+    feed: Callable | None = None,
+) -> np.ndarray:
+    """Run over all sequences, each on its own, and give what is found to `write`.
+
+    Parameters
+    ----------
+    states : ndarray of shape (n_sequences, n_states) or None
+        Before the first rows; None: where the network starts.
+    write : callable
+        Called with the numbers of the sequences, a `Packed` of rows and the `Run` over them.
+    before : ndarray of shape (n_sequences, n_fed), optional
+        Outputs before the first rows, of networks with recurrence="output"; zero by default.
+    feed : callable
+        What such a network sees of its own outputs.
+
+    Returns
+    -------
+    ndarray of shape (n_sequences, n_states)
+        States after the last rows.
+    """
+    leaves = network.layout.leaves(theta, None)
+    lengths = np.diff(indptr)
+    order = np.argsort(-lengths, kind="stable")
+    bounds = np.stack([indptr[:-1], indptr[1:]], axis=1)
+    ended = np.empty((len(lengths), network.n_states), dtype=network.dtype)
+    n_steps = None if network.bidirectional or network.last else _STEPS
+    works = None
+    with one_blas_thread():
+        for first in range(0, len(order), _BATCH):
+            chosen = order[first : first + _BATCH]
+            state = None if states is None else states[chosen]
+            fed = None if before is None else before[chosen]
+            for starts, stops in pieces_of(bounds[chosen], n_steps):
+                packed, m = pack(starts, stops), len(starts)
+                x = rows[packed.rows]
+                held = None if state is None else network.unflat(state[:m])
+                if network.recurrence == "hidden":
+                    run = network.run(leaves, x, packed, held, works=works)
+                    state = network.flat(run.states)
+                    ended[chosen[:m]] = state
+                else:
+                    run, fed = _own_outputs(network, leaves, x, packed, fed, feed)
+                write(chosen[:m], packed, run)
+    return ended
+
+
+def _own_outputs(network, leaves, x, packed, fed, feed):
+    """A pass of a network that sees its own outputs, and the last of them."""
+    n = x.shape[1]
+    fed = np.zeros((n, network.n_fed), dtype=network.dtype) if fed is None else fed[:n]
+    teacher = np.broadcast_to(fed, (len(x), *fed.shape))
+    forced = np.zeros(x.shape[:2], dtype=bool)
+    run = network.run_fed(leaves, x, packed, None, teacher, forced, feed, before=fed)
+    last = run.outputs.data if network.last else run.outputs.data[-1]
+    own = feed(run.outputs.__class__(last))
+    return run, getattr(own, "data", own)
+
+
+def step_outputs(outputs: np.ndarray, packed: Packed, values: np.ndarray) -> None:
+    """Write values (n_steps, n_pieces, ...) of a packed batch into stacked rows."""
+    valid = packed.valid
+    outputs[packed.rows[valid]] = values[valid]

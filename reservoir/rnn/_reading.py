@@ -1,0 +1,153 @@
+"""Read sequences and what belongs to them: targets of steps or of whole sequences, weights."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from sklearn.utils import check_array
+
+from .._labelled import _by_label, without_padding
+from .._sequences import (
+    SequenceLayout,
+    _ndim,
+    _shape,
+    checked_rows,
+    read_rows,
+    read_targets,
+    read_weights,
+    refuse_reordered,
+)
+from .._values import refuse_not_finite, refuse_not_numbers
+
+__all__ = [
+    "Sequences",
+    "is_last",
+    "read_case_weights",
+    "read_sequences",
+    "read_step_targets",
+    "read_vector_targets",
+]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Sequences:
+    """Stacked rows, where the sequences lie in them, and the form in which X was given.
+
+    `padded` is the number of steps of a 3-D array that had rows of NaN after the ends of some
+    sequences, else None.
+    """
+
+    rows: np.ndarray
+    layout: SequenceLayout
+    padded: int | None = None
+
+    @property
+    def indptr(self) -> np.ndarray:
+        return self.layout.indptr
+
+    def restore(self, values: np.ndarray) -> Any:
+        """Values of stacked rows in the form of X; NaN where that is padding."""
+        if self.padded is None:
+            return self.layout.restore(values)
+        shape = (self.layout.n_sequences, self.padded, *values.shape[1:])
+        out = np.full(shape, np.nan, dtype=values.dtype)
+        for sequence, part in zip(out, self.layout.split(values)):
+            sequence[: len(part)] = part
+        return out
+
+
+def read_sequences(
+    estimator: Any, X: Any, *, groups: Any = None, reset: bool, dtype: Any, windows: bool = False
+) -> Sequences:
+    """Validate X in any form; with `windows` each row of a 2-D X is one univariate sequence."""
+    if windows:
+        values = checked_rows(estimator, X, reset=reset, dtype=dtype)
+        n, n_steps = values.shape
+        indptr = n_steps * np.arange(n + 1, dtype=np.int64)
+        return Sequences(
+            np.ascontiguousarray(values).reshape(-1, 1), SequenceLayout("array3d", indptr)
+        )
+    cut = without_padding(X)
+    rows, layout = read_rows(estimator, cut, groups=groups, reset=reset, dtype=dtype)
+    is_array = cut is not X and not isinstance(X, (list, tuple))
+    return Sequences(rows, layout, int(_shape(X)[1]) if is_array else None)
+
+
+def is_last(y: Any, sequences: Sequences, output: str, owner: str) -> bool:
+    """Whether y has one target for each sequence, rather than for each step."""
+    if output != "auto":
+        return output == "last"
+    if y is None or sequences.layout.form == "rows" or _ndim(y) == 0:
+        return False
+    layout = sequences.layout
+    n, n_rows = layout.n_sequences, int(layout.indptr[-1])
+    if layout.form == "groups":
+        return len(y) == n != n_rows
+    if layout.form == "list" and sequences.padded is None:
+        lengths = np.diff(layout.indptr)
+        stepwise = len(y) == n and all(
+            _ndim(part) > 0 and len(part) == length for part, length in zip(y, lengths)
+        )
+        return not stepwise
+    n_steps = sequences.padded or int(layout.indptr[1])
+    return not (_ndim(y) >= 2 and tuple(_shape(y)[:2]) == (n, n_steps))
+
+
+def read_step_targets(X: Any, y: Any, sequences: Sequences, *, dtype: Any, owner: str) -> tuple:
+    """Targets (n_rows, n_targets) of each step, and whether they were single numbers."""
+    refuse_reordered(X, y)
+    if sequences.padded is not None and y is not None:
+        y = cut_like(y, sequences, owner)
+    return read_targets(y, sequences.layout, dtype=dtype, owner=owner)
+
+
+def cut_like(y: Any, sequences: Sequences, owner: str) -> list:
+    """Cut the padding of X off a y of shape (n_sequences, n_steps, ...)."""
+    y, lengths = np.asarray(y), np.diff(sequences.indptr)
+    wanted = (len(lengths), sequences.padded)
+    if y.shape[:2] != wanted:
+        raise ValueError(
+            f"y has shape {y.shape}, but X has {wanted[0]} sequences of {wanted[1]} steps with "
+            f"their padding: {owner} needs y of shape {wanted} or {(*wanted, 'n_targets')}, or "
+            "one target for each sequence."
+        )
+    return [part[:length] for part, length in zip(y, lengths)]
+
+
+def read_vector_targets(y: Any, layout: SequenceLayout, *, dtype: Any, owner: str) -> tuple:
+    """Targets (n_sequences, n_targets), one for each sequence, and whether y was 1-D."""
+    n = layout.n_sequences
+    if y is None:
+        raise ValueError(
+            f"This {owner} estimator requires y to be passed, but the target y is None."
+        )
+    if layout.form == "groups" and hasattr(y, "index") and hasattr(y, "iloc"):
+        y = _by_label(y, layout.ids)
+    refuse_not_numbers(y, "y")
+    y = check_array(y, dtype=dtype, ensure_2d=False, input_name="y", estimator=owner,
+                    ensure_all_finite=False)  # fmt: skip
+    refuse_not_finite(y, "y", owner, place=lambda row: f"sequence {row}")
+    if len(y) != n:
+        raise ValueError(
+            f"Found input variables with inconsistent numbers of samples: [{n}, {len(y)}]. "
+            f"With output='last' {owner} needs one target for each of the {n} sequences of X."
+        )
+    one_d = y.ndim == 1
+    y = y.reshape(n, -1)
+    if y.shape[1] == 0:
+        raise ValueError("y has 0 target(s); at least one column is needed.")
+    return np.ascontiguousarray(y), one_d
+
+
+def read_case_weights(
+    sample_weight: Any, layout: SequenceLayout, *, last: bool, dtype: Any
+) -> np.ndarray:
+    """Weights of the steps, or of the sequences where those have the targets; ones by default."""
+    n = layout.n_sequences if last else int(layout.indptr[-1])
+    if sample_weight is None:
+        return np.ones(n, dtype=dtype)
+    of = SequenceLayout("rows", np.array([0, n])) if last else layout
+    weights = read_weights(sample_weight, of, dtype=dtype)
+    return np.ones(n, dtype=dtype) if weights is None else weights.astype(dtype)

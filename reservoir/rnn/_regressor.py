@@ -1,0 +1,524 @@
+"""The trainable recurrent regressor."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+from sklearn.base import (
+    ClassNamePrefixFeaturesOutMixin,
+    MultiOutputMixin,
+    RegressorMixin,
+    TransformerMixin,
+)
+from sklearn.metrics import r2_score
+
+from echocast._checks import check_number, check_option, refuse
+
+from .._sequence_tools import keeps_sequences
+from ._estimator import BaseRNN
+from ._heads import ValueHead
+from ._loop import generate
+from ._objective import TrainData
+from ._reading import is_last, read_case_weights, read_step_targets, read_vector_targets
+
+__all__ = ["RNNRegressor"]
+
+FORCINGS = ("exponential", "inverse_sigmoid", "scheduled")
+_LOSSES = ("absolute_error", "gaussian", "huber", "pinball", "squared_error", "student_t")
+
+
+@keeps_sequences
+class RNNRegressor(
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+    MultiOutputMixin,
+    RegressorMixin,
+    BaseRNN,
+):
+    r"""Recurrent network with trained weights: plain, leaky, LSTM or GRU, stacked, both ways.
+
+    Rows of `X` are time steps. A plain cell follows
+
+    .. math:: h_t = (1 - a)\, h_{t-1} + a\, f(W h_{t-1} + W_{in} x_t + b)
+
+    and the output is linear in the states of the last layer. All weights are learnt by exact
+    backpropagation through time, in compiled code. `y[t]` is what `X[t]` should give: one-step
+    forecasting passes ``X = u[:-1], y = u[1:]``, and `generate` continues the series on its own.
+    Inputs and targets should be scaled to about zero mean and unit variance.
+
+    Parameters
+    ----------
+    hidden_layer_sizes : int or tuple of int, default=(64,)
+        Units of each layer.
+    cell : {"tanh", "relu", "gru", "lstm"}, default="tanh"
+        Kind of the layers. "gru" resets after the product, as PyTorch's and Keras' do.
+    output : {"auto", "sequence", "last"}, default="auto"
+        One output for each step, or one for each sequence, read at its last step. "auto" tells
+        from the shape of y.
+    recurrence : {"hidden", "output"}, default="hidden"
+        "output" feeds back the output alone, ``h(t) = f(W_in x(t) + R y(t-1) + b)``: trained on
+        true outputs, run on its own. It remembers only what the output tells.
+    bidirectional : bool, default=False
+        Whether a second network reads each sequence backwards. Its outputs see the future.
+    leak_rate : float or array of shape (n_units,), default=1.0
+        Share a of the new state in each step, for cells "tanh" and "relu".
+    h0 : {"zeros", "learned"} or array of shape (n_states,), default="zeros"
+        State before the first step; an array holds the states of all layers one after the
+        other (h, then c for an LSTM).
+    include_input : bool, default=False
+        Whether the output sees the inputs beside the states.
+    teacher_forcing : float, str or callable, default=1.0
+        Probability with which a training step is given the true last output rather than the
+        network's own. "scheduled" falls linearly from 1 to 0 over 71 % of the updates,
+        "exponential" and "inverse_sigmoid" along those curves; a callable gets the number of
+        the update. With recurrence="hidden" the first columns of X
+        must be y one step earlier.
+    washout : int, default=0
+        First steps of each sequence that are not trained on, and always given true outputs.
+    loss : str, default="squared_error"
+        "squared_error", "absolute_error", "huber", "pinball" (see `quantile`), "gaussian" or
+        "student_t" (negative log-likelihoods; `predict` gives the mean).
+    quantile : float or list of float, default=0.5
+        Levels that the loss "pinball" learns; `predict` gives the one next to the median.
+    solver : {"adam", "sgd", "rmsprop", "lbfgs"}, default="adam"
+        "lbfgs" uses all data at once.
+    learning_rate : str, default="linear"
+        "linear" and "cosine" fall to 5 % of `learning_rate_init` at the end of `max_iter`
+        epochs, which are then all run; "constant", "invscaling"; "adaptive" divides by five
+        after two epochs without progress. Those three stop by `tol`.
+    learning_rate_init : float, default=3e-3
+    batch_size : int, default=32
+        Sequences, or stretches of a long one, that are learnt from at a time.
+    max_iter : int, default=200
+        Epochs; 0 leaves the first weights as they are.
+    max_fun : int, default=15000
+        Evaluations for "lbfgs".
+    tol : float, default=1e-4
+        Improvement of the loss, or of the validation score, that counts as progress.
+    n_iter_no_change : int, default=10
+        Epochs without progress before training stops.
+    early_stopping : bool, default=False
+        Whether to hold out data, stop when their score does not improve, and keep the best
+        weights.
+    validation_fraction : float, default=0.1
+        Share held out: the last block in time of one sequence, else the last sequences.
+    max_norm : float or None, default=1.0
+        Gradients longer than that are scaled down to it, all parameters together.
+    clip_value : float or None, default=None
+        Largest absolute value of an entry of the gradient.
+    bptt_steps : int, None or "auto", default="auto"
+        Steps that gradients go back. None is exact. Truncated, long sequences are cut into
+        lanes that are learnt from side by side, and states are carried from one stretch to the
+        next. "auto" is exact for sequences of at most 200 steps, for outputs at the end and in
+        both directions; else 100.
+    dropout : float, default=0.0
+        Share of the states of each layer that its readers do not see, drawn once for each
+        sequence.
+    recurrent_dropout : float, default=0.0
+        The same within the recurrent product.
+    alpha : float, default=0.0
+        L2 penalty: half of it times the sum of squared weights is added to the mean loss.
+    weight_decay : float, default=0.0
+        Decoupled weight decay (AdamW): weights lose that share, times the learning rate, in
+        each step.
+    momentum : float, default=0.9
+    nesterovs_momentum : bool, default=True
+        For "sgd".
+    weight_init : str or ESNRegressor, default="orthogonal"
+        "orthogonal" (recurrent weights; input weights after Glorot), "glorot", "identity",
+        "spectral" (spectral radius 0.9), "uniform" (PyTorch's), or "reservoir": an echo state
+        network of that size is fitted first, and its weights and ridge readout are where
+        training starts. An `ESNRegressor` may be given; the network then takes its size, leak
+        rate, activation and `include_input`. Grid searches clone and refit one that is fitted;
+        wrap it in scikit-learn's `FrozenEstimator` to keep it.
+    layout : {"auto", "windows"}, default="auto"
+        "windows": each row of a 2-D X is one univariate sequence, the oldest value first.
+    shuffle : bool, default=True
+        Whether batches are drawn anew in each epoch.
+    warm_start : bool, default=False
+        Whether `fit` goes on from the weights of the last one.
+    random_state : None, int, RandomState, Generator or SeedSequence, default=None
+        Source of the first weights, then of batches, dropout and forcing.
+    dtype : {"float32", "float64"}, default="float32"
+    n_jobs : int or None, default=None
+        Threads over parts of a batch; results are the same bits for any number.
+    verbose : bool, default=False
+        Whether each epoch is logged, at level INFO of the logger "echocast".
+
+    Attributes
+    ----------
+    theta_ : ndarray of shape (n_parameters,)
+        All parameters.
+    params_ : dict of str to ndarray
+        Views of `theta_`: "layers.0.W_in" (n_gates * n_units, n_inputs), "layers.0.W",
+        "layers.0.b", ..., "out.W" (n_outputs, n_seen), "out.b".
+    loss_curve_, grad_norms_ : list of float
+        Mean loss, and largest norm of a gradient before clipping, of each epoch.
+    validation_scores_ : list of float or None
+        R^2 of the part held out, of each epoch.
+    loss_, best_loss_, best_validation_score_ : float or None
+    n_iter_, t_, n_skipped_steps_ : int
+        Epochs, updates, and updates left out because the gradient was not finite.
+    h0_ : ndarray of shape (n_states,)
+        State before the first step.
+    state_ : ndarray of shape (n_states,), (n_sequences, n_states) or dict
+        State after the last step of fit.
+    last_output_ : ndarray or dict
+        Last target of fit, in the same form.
+    n_layers_, n_outputs_, out_activation_ : int, int, str
+    n_features_in_, feature_names_in_ : int, ndarray of str
+
+    References
+    ----------
+    .. [1] I. Goodfellow, Y. Bengio, A. Courville, "Deep Learning", 2016, chapter 10.
+    .. [2] S. Hochreiter, J. Schmidhuber, "Long short-term memory", Neural Computation 9, 1997.
+    .. [3] K. Cho et al., "Learning phrase representations using RNN encoder-decoder for
+       statistical machine translation", 2014 (GRU).
+    .. [4] S. Bengio et al., "Scheduled sampling for sequence prediction with recurrent neural
+       networks", 2015.
+    .. [5] R. Pascanu, T. Mikolov, Y. Bengio, "On the difficulty of training recurrent neural
+       networks", 2013 (clipping).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from echocast.reservoir import RNNRegressor
+    >>> u = np.sin(0.2 * np.arange(400))[:, None]
+    >>> rnn = RNNRegressor(hidden_layer_sizes=16, cell="gru", max_iter=30, random_state=0)
+    >>> rnn = rnn.fit(u[:-1], u[1:])
+    >>> bool(rnn.score(u[:-1], u[1:]) > 0.99)
+    True
+    >>> rnn.generate(5).shape
+    (5, 1)
+    """
+
+    def __init__(
+        self,
+        *,
+        hidden_layer_sizes: Any = (64,),
+        cell: str = "tanh",
+        output: str = "auto",
+        recurrence: str = "hidden",
+        bidirectional: bool = False,
+        leak_rate: float | ArrayLike = 1.0,
+        h0: Any = "zeros",
+        include_input: bool = False,
+        teacher_forcing: float | str | Callable = 1.0,
+        washout: int = 0,
+        loss: str = "squared_error",
+        quantile: Any = 0.5,
+        solver: str = "adam",
+        learning_rate: str = "linear",
+        learning_rate_init: float = 3e-3,
+        batch_size: int = 32,
+        max_iter: int = 200,
+        max_fun: int = 15000,
+        tol: float = 1e-4,
+        n_iter_no_change: int = 10,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        max_norm: float | None = 1.0,
+        clip_value: float | None = None,
+        bptt_steps: int | str | None = "auto",
+        dropout: float = 0.0,
+        recurrent_dropout: float = 0.0,
+        alpha: float = 0.0,
+        weight_decay: float = 0.0,
+        momentum: float = 0.9,
+        nesterovs_momentum: bool = True,
+        weight_init: Any = "orthogonal",
+        layout: str = "auto",
+        shuffle: bool = True,
+        warm_start: bool = False,
+        random_state: Any = None,
+        dtype: str = "float32",
+        n_jobs: int | None = None,
+        verbose: bool = False,
+    ) -> None:
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.cell = cell
+        self.output = output
+        self.recurrence = recurrence
+        self.bidirectional = bidirectional
+        self.leak_rate = leak_rate
+        self.h0 = h0
+        self.include_input = include_input
+        self.teacher_forcing = teacher_forcing
+        self.washout = washout
+        self.loss = loss
+        self.quantile = quantile
+        self.solver = solver
+        self.learning_rate = learning_rate
+        self.learning_rate_init = learning_rate_init
+        self.batch_size = batch_size
+        self.max_iter = max_iter
+        self.max_fun = max_fun
+        self.tol = tol
+        self.n_iter_no_change = n_iter_no_change
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.max_norm = max_norm
+        self.clip_value = clip_value
+        self.bptt_steps = bptt_steps
+        self.dropout = dropout
+        self.recurrent_dropout = recurrent_dropout
+        self.alpha = alpha
+        self.weight_decay = weight_decay
+        self.momentum = momentum
+        self.nesterovs_momentum = nesterovs_momentum
+        self.weight_init = weight_init
+        self.layout = layout
+        self.shuffle = shuffle
+        self.warm_start = warm_start
+        self.random_state = random_state
+        self.dtype = dtype
+        self.n_jobs = n_jobs
+        self.verbose = verbose
+
+    # --------------------------------------------------------------------- hooks
+
+    def _check_params(self):
+        owner = type(self).__name__
+        check_option("loss", self.loss, owner, _LOSSES)
+        self._levels()
+        forcing = self.teacher_forcing
+        if not callable(forcing) and not isinstance(forcing, str):
+            check_number("teacher_forcing", forcing, owner, low=0, high=1)
+        elif isinstance(forcing, str):
+            check_option("teacher_forcing", forcing, owner, FORCINGS)
+        return super()._check_params()
+
+    def _levels(self) -> tuple:
+        given = [self.quantile] if np.ndim(self.quantile) == 0 else list(self.quantile)
+        numbers = all(isinstance(q, (int, float, np.floating)) for q in given)
+        if not given or not numbers or not all(0 < q < 1 for q in given):
+            refuse("quantile", type(self).__name__, "a float in (0, 1) or a list of such",
+                   self.quantile)  # fmt: skip
+        return tuple(sorted({float(q) for q in given}))
+
+    def _head(self):
+        return ValueHead(self._fit_loss, self._fit_n_targets, self._fit_levels)
+
+    def _read_training(self, X, y, sequences, sample_weight, *, fresh):
+        owner, dtype = type(self).__name__, sequences.rows.dtype
+        output = "last" if self.layout == "windows" else self.output
+        last = is_last(y, sequences, output, owner) if fresh else self._fit_last
+        if last:
+            targets, one_d = read_vector_targets(y, sequences.layout, dtype=dtype, owner=owner)
+        else:
+            targets, one_d = read_step_targets(X, y, sequences, dtype=dtype, owner=owner)
+        if fresh:
+            self._fit_last, self._fit_y_one_d = last, one_d
+            self._fit_n_targets = self._fit_n_fed = targets.shape[1]
+            self._fit_loss, self._fit_levels = self.loss, self._levels()
+        elif targets.shape[1] != self._fit_n_targets:
+            raise ValueError(
+                f"y has {targets.shape[1]} targets, but {owner} is expecting {self._fit_n_targets}."
+            )
+        weights = read_case_weights(sample_weight, sequences.layout, last=last, dtype=dtype)
+        before = self._outputs_before(sequences, targets, last)
+        data = TrainData(
+            sequences.rows, sequences.indptr, targets, weights, before, int(self.washout)
+        )
+        if self.washout and not last:
+            weights[data.position < self.washout] = 0
+            if not weights.any():
+                raise ValueError(
+                    f"washout={self.washout} leaves no step to train on; sequences have "
+                    f"{int(np.diff(sequences.indptr).max())} steps at most."
+                )
+        return data
+
+    def _outputs_before(self, sequences, targets, last):
+        """True outputs one step earlier, for networks that see outputs; zero before the first."""
+        by_output = self.recurrence == "output"
+        if not (by_output or self._is_fed()):
+            return None
+        if last:
+            raise ValueError(
+                "recurrence='output' and teacher_forcing need a target for each step "
+                "(output='sequence')."
+            )
+        if by_output:
+            before = np.zeros_like(targets)
+            before[1:] = targets[:-1]
+            before[sequences.indptr[:-1]] = 0
+            return before
+        n = targets.shape[1]
+        before = sequences.rows[:, :n]
+        later = np.ones(len(targets), dtype=bool)
+        later[sequences.indptr[:-1]] = False
+        known = np.flatnonzero(later)
+        if before.shape[1] != n or not np.allclose(
+            before[known], targets[known - 1], rtol=1e-5, atol=1e-6
+        ):
+            raise ValueError(
+                f"teacher_forcing={self.teacher_forcing!r} puts the network's own outputs in the "
+                f"place of inputs: the first {n} column(s) of X must be y one step earlier, as in "
+                "X = u[:-1], y = u[1:]. Use teacher_forcing=1.0 otherwise."
+            )
+        return before
+
+    def _first_bias(self, bias, data):
+        mean = np.average(data.targets, axis=0, weights=data.weights)
+        if self._fit_loss == "pinball":
+            bias[:] = np.repeat(mean, len(self._fit_levels))
+        else:
+            bias[: len(mean)] = mean
+
+    def _score_outputs(self, outputs, targets, weights):
+        points = self._head().point(outputs)
+        if not np.isfinite(points).all():
+            return -np.inf
+        return float(r2_score(targets, points, sample_weight=weights))
+
+    def _remember_targets(self, data, layout):
+        targets = data.targets
+        ends = targets if self._fit_last else targets[layout.indptr[1:] - 1]
+        self.last_output_ = layout.per_sequence(ends.copy())
+        self._fit_range = (targets.min(axis=0), targets.max(axis=0))
+
+    # ---------------------------------------------------------------- prediction
+
+    def predict(self, X: Any, *, groups: Any = None, initial_state: Any = None) -> Any:
+        """Output for each row of X, or for each sequence; writes nothing to the estimator.
+
+        Parameters
+        ----------
+        X : as in `fit`
+        groups : array-like of shape (n_steps,), optional
+        initial_state : ndarray of the shape of `state_`, or dict, optional
+            State before the first row of each sequence; `h0_` by default.
+
+        Returns
+        -------
+        ndarray of shape (n_steps,) or (n_steps, n_targets), or the form of X
+            A list for a list, a 3-D (or 2-D, if y was) array for a 3-D array, NaN where that has
+            padding; with output='last' (n_sequences,) or (n_sequences, n_targets).
+
+        Raises
+        ------
+        NotFittedError
+            Before fit.
+        ValueError
+            If X does not fit the columns of fit, or has missing or infinite values.
+        """
+        points, sequences = self._points(X, groups, initial_state)
+        points = points[:, 0] if self._fit_y_one_d else points
+        return points if self._fit_last else sequences.restore(points)
+
+    def _points(self, X, groups=None, initial_state=None):
+        sequences = self._read_new(X, groups)
+        states = self._given(sequences, initial_state)
+        outputs = self._outputs(self.theta_, sequences, states)[0]
+        return np.ascontiguousarray(self._head().point(outputs)), sequences
+
+    def predict_quantiles(
+        self, X: Any, quantiles: Any = None, *, groups: Any = None, initial_state: Any = None
+    ) -> Any:
+        """Quantiles of the target, of a model fitted with a loss that has them.
+
+        Parameters
+        ----------
+        X, groups, initial_state
+            As in `predict`.
+        quantiles : float or list of float in (0, 1), optional
+            Those learnt with the loss "pinball" by default; any for "gaussian" and "student_t".
+
+        Returns
+        -------
+        ndarray of shape (n_steps, n_targets, n_quantiles), or the form of X
+            Increasing along the last axis; without the axis of targets if y was 1-D.
+        """
+        levels = None if quantiles is None else np.atleast_1d(quantiles).tolist()
+        if levels is not None and not all(0 < q < 1 for q in levels):
+            refuse("quantiles", "predict_quantiles", "floats in (0, 1)", quantiles)
+        sequences = self._read_new(X, groups)
+        outputs = self._outputs(self.theta_, sequences, self._given(sequences, initial_state))[0]
+        values = self._head().quantiles(outputs, levels).astype(outputs.dtype)
+        values = values[:, 0] if self._fit_y_one_d else values
+        return values if self._fit_last else sequences.restore(values)
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None, *, groups: Any = None) -> float:
+        """Coefficient of determination R^2 over all steps (or sequences), averaged over targets.
+
+        Parameters
+        ----------
+        X, y, sample_weight, groups
+            As in `fit`.
+
+        Returns
+        -------
+        float
+        """
+        points, sequences = self._points(X, groups)
+        owner, dtype = type(self).__name__, points.dtype
+        if self._fit_last:
+            targets, _ = read_vector_targets(y, sequences.layout, dtype=dtype, owner=owner)
+        else:
+            targets, _ = read_step_targets(X, y, sequences, dtype=dtype, owner=owner)
+        weights = None
+        if sample_weight is not None:
+            weights = read_case_weights(
+                sample_weight, sequences.layout, last=self._fit_last, dtype=dtype
+            )
+        return float(r2_score(targets, points, sample_weight=weights))
+
+    def generate(
+        self, n_steps: int, *, warmup: Any = None, initial_state: Any = None, X: Any = None
+    ) -> np.ndarray:
+        """Run on in closed loop: each output is the next input.
+
+        Parameters
+        ----------
+        n_steps : int
+            Number of outputs.
+        warmup : array-like of shape (n_warmup, n_features), optional
+            Rows ``u[a:b]`` that come first; the first output is then the estimate of ``u[b]``,
+            the same as ``predict(warmup)[-1]``. Without it the run continues the training
+            sequence: the first output follows the last target of fit.
+        initial_state : ndarray of shape (n_states,), optional
+            State before the first row of `warmup`, or, without `warmup`, before the first step.
+        X : array-like of shape (n_steps, n_features - n_targets), optional
+            Columns of X beside those of y, which come first: row i belongs to output i. (With
+            recurrence="output" all columns of X.) With `warmup` the first row is not used.
+
+        Returns
+        -------
+        ndarray of shape (n_steps, n_targets)
+
+        Raises
+        ------
+        ForecastDivergedError
+            If an output becomes infinite or NaN.
+        ValueError
+            If outputs cannot serve as inputs.
+
+        Warns
+        -----
+        ForecastDivergenceWarning
+            If an output leaves the range of the training targets by more than ten spans.
+        """
+        return generate(self, n_steps, warmup=warmup, initial_state=initial_state, X=X)
+
+    def free_run(self, n_steps: int, X_warm: Any = None, *, X: Any = None) -> np.ndarray:
+        """The same as ``generate(n_steps, warmup=X_warm, X=X)``.
+
+        Parameters
+        ----------
+        n_steps, X_warm, X
+            As `n_steps`, `warmup` and `X` of `generate`.
+
+        Returns
+        -------
+        ndarray of shape (n_steps, n_targets)
+        """
+        return self.generate(n_steps, warmup=X_warm, X=X)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = True
+        return tags
