@@ -213,12 +213,26 @@ def test_layers_are_one_state():
     assert_allclose(to_input, by_input.T @ G, rtol=1e-12, atol=1e-13)
 
 
-def test_initial_states_of_the_weights_are_used():
+def test_first_state_of_a_network_is_used():
     rng = np.random.RandomState(5)
-    lower, upper = draw_weights(rng, "lstm", 3, 2), draw_weights(rng, "gru", 2, 1)
-    lower |= {"h0": np.array([1.0, 2.0]), "c0": np.array([[3.0, 4.0]])}
-    stack = cells.stack_of([("lstm", lower, None, None), ("gru", upper, None, None)])
-    assert stack.initial_state().tolist() == [1.0, 2.0, 3.0, 4.0, 0.0]
+    layers = [("lstm", draw_weights(rng, "lstm", 2, 2), None, None)]
+    layers += [("gru", draw_weights(rng, "gru", 2, 1), None, None)]
+    model = Plugged(layers)
+    assert views.recurrent_view(model).initial_state().tolist() == [0.0] * 5
+    model.h0_ = np.arange(5, dtype=np.float32)
+    assert views.recurrent_view(model).initial_state().tolist() == [0.0, 1.0, 2.0, 3.0, 4.0]
+    given = jacobian_product(model, series(3), initial_state=np.arange(5.0))
+    assert_allclose(jacobian_product(model, series(3)), given)
+
+
+def test_layer_that_reads_more_than_the_one_below_is_refused():
+    rng = np.random.RandomState(5)
+    layers = [
+        (cell, draw_weights(rng, cell, 2 * k, 2), None, None)
+        for k, cell in ((1, "rnn"), (2, "rnn"))
+    ]
+    with pytest.raises(ValueError, match="reads more than the states of the one below"):
+        cells.stack_of(layers)
 
 
 def test_unknown_cell_is_refused():

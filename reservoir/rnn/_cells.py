@@ -278,15 +278,14 @@ class Stack:
         return self.linearise(h, x).push(np.eye(self.n_states))
 
 
-def stack_of(layers: Sequence[tuple]) -> Stack:
+def stack_of(layers: Sequence[tuple], start: Any = None) -> Stack:
     """A stack from arrays: (cell, weights, leak, activation) of each layer, lowest first.
 
-    `cell` is "rnn", "lstm" or "gru"; `weights` holds "W_in", "W", "b" and perhaps "b_n" (gru),
-    and the initial state "h0" and "c0" (lstm). Leak and activation (None: 1 and tanh) are read
-    for "rnn" alone.
+    `cell` is "rnn", "lstm" or "gru"; `weights` holds "W_in", "W", "b" and perhaps "b_n" (gru).
+    Leak and activation (None: 1 and tanh) are read for "rnn" alone. `start` is the state before
+    the first step, of all layers in a row; zeros by default.
     """
     cells: list[Any] = []
-    starts = []
     for cell, weights, leak, activation in layers:
         arrays = weights["W_in"], weights["W"], weights["b"]
         if cell == "rnn":
@@ -297,8 +296,10 @@ def stack_of(layers: Sequence[tuple]) -> Stack:
             cells.append(Gru(*arrays, weights.get("b_n")))
         else:
             raise ValueError(f"`cell` must be 'rnn', 'lstm' or 'gru', got {cell!r}.")
-        n = arrays[1].shape[1]
-        for name in ("h0", "c0") if cell == "lstm" else ("h0",):
-            given = weights.get(name)
-            starts.append(np.zeros(n) if given is None else np.ravel(given).astype(np.float64))
-    return Stack(cells, np.concatenate(starts))
+    for below, cell in pairwise(cells):
+        if cell.n_inputs != below.output.stop:
+            raise ValueError(
+                "A layer reads more than the states of the one below (as in a bidirectional "
+                "network of several layers), so the states are no dynamical system."
+            )
+    return Stack(cells, None if start is None else np.array(start, dtype=np.float64).ravel())

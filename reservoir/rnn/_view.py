@@ -18,13 +18,15 @@ __all__ = ["ClosedLoop", "closed_loop_view", "first_state", "input_rows", "recur
 def recurrent_view(model: Any) -> Stack:
     """The layers of a fitted model as one system h, x -> h'.
 
-    A trainable network answers `_recurrent_weights()` with the list that `stack_of` reads.
+    A trainable network answers `_recurrent_weights()` with the list that `stack_of` reads; of
+    one that reads in both directions that is the forward one, whose state is a dynamical system.
     """
     if isinstance(model, Stack):
         return model
     if hasattr(model, "_recurrent_weights"):
         check_is_fitted(model)
-        return stack_of(model._recurrent_weights())
+        # A fitted network has the state before the first step, zeros or learnt, in one row.
+        return stack_of(model._recurrent_weights(), getattr(model, "h0_", None))
     if not hasattr(model, "W_") and hasattr(model, "fit"):
         check_is_fitted(model)  # which says so better than what follows
     machine = getattr(model, "_fit_reservoir", None)
