@@ -518,6 +518,17 @@ class RNNRegressor(
         """
         return self.generate(n_steps, warmup=X_warm, X=X)
 
+    def _recurrent_readout(self) -> tuple:
+        """Weights of [states, inputs if they are seen] and intercept: what closes a loop."""
+        network, head = self._fit_network, self._head()
+        if network.bidirectional or network.last or head.n_outputs != head.n_targets:
+            raise ValueError(
+                "A closed loop needs a point prediction at each step from the steps before it: "
+                "fit with output='sequence', bidirectional=False and loss='squared_error', "
+                "'absolute_error' or 'huber'."
+            )
+        return self.params_["out.W"], self.params_["out.b"]
+
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.target_tags.multi_output = True
