@@ -9,6 +9,7 @@ from ._bundled import load_co2, load_el_nino, load_sunspots
 from ._delays import mackey_glass
 from ._flows import double_scroll, lorenz63, lorenz96, rossler
 from ._maps import henon, ikeda, logistic_map
+from ._symbol_tasks import adding_problem
 from ._tables import from_wide, read_long_csv, to_long
 from ._tasks import (
     channel_equalization,
@@ -19,6 +20,7 @@ from ._tasks import (
 from ._waves import kuramoto_sivashinsky
 
 __all__ = [
+    "adding_problem",
     "channel_equalization",
     "double_scroll",
     "from_wide",
