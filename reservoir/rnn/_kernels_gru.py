@@ -1,76 +1,81 @@
-"""Compiled loops over time of gated recurrent units; the layout is that of `_kernels_rnn`."""
+"""Compiled loops over time of gated recurrent units; for the arrays see `_kernels_steps`.
+
+The reset gate r is applied after the product: n = tanh(W_in x + b + r q) with q = W h + b_n. So
+the blocks of `G` are q, then (r, z), then n: the first two read the states, the last two the
+inputs, and each pair stands side by side.
+"""
 
 from __future__ import annotations
-
-import numpy as np
 
 from echocast._jit import kernel
 
 from ._kernels_activations import sigmoid, tanh
-from ._kernels_rnn import add_rows, carry, masked
+from ._kernels_product import add_product_t, product
+from ._kernels_steps import add_rows, begin_of, carry, clear, gather, hand_on, times_mask
 
 __all__ = ["gru_backward", "gru_forward"]
 
 
 @kernel
-def gru_forward(G, W, bias, bias_n, mask, sizes, H, Q, P, M):
-    """Run the states; gates in the order reset, update, new. `Q` (T, B, n) gets what r multiplies.
-
-    The reset gate r is applied after the product: n = tanh(G_n + bias + r (W_n h + bias_n)).
-    """
-    n = H.shape[2]
-    for t in range(G.shape[0]):
-        m = sizes[t]
-        np.dot(masked(H[t], mask, m, M), W.T, P[:m])
+def gru_forward(first, stop, X, q_panels, rz_panels, n_panels, mask, sizes, A, G, H):
+    """Run the states; the panels are those of [h, 1], of [h, 1, x] and of [1, x]."""
+    n, kept = H.shape[2], G.shape[0] == X.shape[0]
+    at_rz = q_panels.shape[0] * q_panels.shape[2]
+    at_n = at_rz + rz_panels.shape[0] * q_panels.shape[2]
+    for t in range(first, stop):
+        m, s = sizes[t], t if kept else 0
+        gather(H[t], X[t], mask, m, A[s])
+        product(A[s][:m, : n + 1], q_panels, G[s][:m, :at_rz])
+        product(A[s][:m], rz_panels, G[s][:m, at_rz:at_n])
+        product(A[s][:m, n:], n_panels, G[s][:m, at_n : at_n + at_rz])
         for b in range(m):
-            g, p, q, h, new = G[t, b], P[b], Q[t, b], H[t, b], H[t + 1, b]
+            g, h, new = G[s, b], H[t, b], H[t + 1, b]
+            gq, gr, gz = g[:n], g[at_rz : at_rz + n], g[at_rz + n : at_rz + 2 * n]
+            grz, gn = g[at_rz : at_rz + 2 * n], g[at_n : at_n + n]
             for i in range(2 * n):
-                g[i] = sigmoid(g[i] + p[i] + bias[i])
-            gr, gz, gn, pn, bn = g[:n], g[n : 2 * n], g[2 * n :], p[2 * n :], bias[2 * n :]
+                grz[i] = sigmoid(grz[i])
             for i in range(n):
-                product = pn[i] + bias_n[i]
-                v = tanh(gn[i] + bn[i] + gr[i] * product)
-                q[i] = product
-                gn[i] = v
-                new[i] = v + gz[i] * (h[i] - v)
+                value = tanh(gn[i] + gr[i] * gq[i])
+                gn[i] = value
+                new[i] = value + gz[i] * (h[i] - value)
         carry(H[t], m, H[t + 1])
 
 
 @kernel
-def gru_backward(G, W, mask, sizes, H, Q, dH, dh, P, R):
-    """Turn `G` into gradients of the pre-activations and `Q` into those of what r multiplies.
-
-    `P` (B, n) and `R` (B, 3 n) are scratch.
-    """
-    zero, one = dh.dtype.type(0), dh.dtype.type(1)
-    n = dh.shape[1]
-    dropped = mask.shape[0] > 0
-    for t in range(G.shape[0] - 1, -1, -1):
-        m = sizes[t]
-        add_rows(dH, t, dh)
-        for b in range(m):
-            g, q, h, d, r = G[t, b], Q[t, b], H[t, b], dh[b], R[b]
-            gr, gz, gn = g[:n], g[n : 2 * n], g[2 * n :]
-            rr, rz, rn = r[:n], r[n : 2 * n], r[2 * n :]
-            for i in range(n):
-                vr, vz, vn = gr[i], gz[i], gn[i]
-                dn = d[i] * (one - vz) * (one - vn * vn)
-                dz = d[i] * (h[i] - vn) * vz * (one - vz)
-                dr = dn * q[i] * vr * (one - vr)
-                dq = dn * vr
-                gr[i], gz[i], gn[i], q[i] = dr, dz, dn, dq
-                rr[i], rz[i], rn[i] = dr, dz, dq
-                d[i] *= vz
-        for b in range(m, G.shape[1]):
-            G[t, b, :] = zero
-            Q[t, b, :] = zero
-        np.dot(R[:m], W, P[:m])
-        for b in range(m):
-            p, d = P[b], dh[b]
-            if dropped:
-                factor = mask[b]
+def gru_backward(
+    first, stop, panels, x_panels, at_rz, at_n, mask, sizes, A, G, H, dH, dh, keep, dA, dX, scratch
+):
+    """Add the gradients of the steps; `keep` (B, n) is scratch for what bypasses the product."""
+    one = G.dtype.type(1)
+    n = H.shape[2]
+    while stop > first:
+        begin = begin_of(first, stop, G.shape[1])
+        for t in range(stop - 1, begin - 1, -1):
+            m = sizes[t]
+            add_rows(dH, t, dh)
+            for b in range(m):
+                g, h, d, kept = G[t, b], H[t, b], dh[b], keep[b]
+                gq, gr, gz = g[:n], g[at_rz : at_rz + n], g[at_rz + n : at_rz + 2 * n]
+                gn = g[at_n : at_n + n]
                 for i in range(n):
-                    d[i] += p[i] * factor[i]
-            else:
+                    vq, vr, vz, vn, vd = gq[i], gr[i], gz[i], gn[i], d[i]
+                    dn = vd * (one - vz) * (one - vn * vn)
+                    gz[i] = vd * (h[i] - vn) * vz * (one - vz)
+                    gr[i] = dn * vq * vr * (one - vr)
+                    gq[i] = dn * vr
+                    gn[i] = dn
+                    kept[i] = vd * vz
+            clear(G[t], m)
+            product(G[t][:m, : panels.shape[1]], panels, dh[:m])
+            times_mask(dh, mask, m)
+            for b in range(m):
+                d, kept = dh[b], keep[b]
                 for i in range(n):
-                    d[i] += p[i]
+                    d[i] += kept[i]
+        a, g = A[begin:stop].reshape(-1, A.shape[2]), G[begin:stop].reshape(-1, G.shape[2])
+        add_product_t(a[:, : n + 1], g[:, :at_rz], dA[: n + 1, :at_rz])
+        add_product_t(a, g[:, at_rz:at_n], dA[:, at_rz:at_n])
+        add_product_t(a[:, n:], g[:, at_n : at_n + at_rz], dA[n:, at_n : at_n + at_rz])
+        if dX.shape[0] > 0:
+            hand_on(G[begin:stop], at_rz, x_panels, scratch, dX[begin:stop])
+        stop = begin

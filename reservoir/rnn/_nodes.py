@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ N_GATES = {"rnn": 1, "lstm": 4, "gru": 3}
 _PIECE = 1 << 28
 # Sequences in a shard, the least work of a step for which shards pay, and how many there may be.
 _SHARD_ROWS, _SHARD_WORK, _MOST_SHARDS = 16, 1 << 15, 8
+_LINE = 64  # bytes of a line of the cache, and of the widest register
 # What the activations of one unit cost, in multiply-adds.
 _ELEMENTWISE = 64
 
@@ -34,7 +35,8 @@ class Workspace:
         size = int(np.prod(shape)) * np.dtype(dtype).itemsize
         buffer = self._buffers.get(name)
         if buffer is None or buffer.size < size:
-            buffer = self._buffers[name] = np.empty(size, dtype=np.uint8)
+            memory = np.empty(size + _LINE, dtype=np.uint8)
+            buffer = self._buffers[name] = memory[-memory.ctypes.data % _LINE :]
         return buffer[:size].view(dtype).reshape(shape)
 
 
@@ -140,169 +142,202 @@ def _writable(a, dtype):
 
 
 class _Run:
-    """One forward pass of a layer, with what its backward pass needs."""
+    """One forward pass of a layer, with what its backward pass needs.
+
+    `_kernels_steps` describes the arrays. Weights are packed once for all steps; their gradients
+    come back transposed, in the order of the columns of `G`.
+    """
 
     def __init__(self, cell, parents, X, sizes, leak, activation, mask, work):
         _, W_in, W, b, *others = parents
         self.cell, self.parents, self.work = cell, parents, work
         self.dtype = dtype = W.data.dtype
-        n_state = 2 if cell == "lstm" else 1
-        state = others[-n_state:]
         self.kept = current_tape() is not None and any(p.needs_grad for p in parents)
-        self.X = np.ascontiguousarray(X, dtype=dtype)
-        T, B, n_inputs = self.X.shape
-        n, width = W.data.shape[1], W.data.shape[0]
+        self.X = X = _writable(X, dtype)
+        T, B, n_inputs = X.shape
+        self.n = n = W.data.shape[1]
+        self.layout = layout = _Layout(cell, n, n_inputs, dtype)
         self.sizes = np.full(T, B) if sizes is None else _writable(sizes, np.int64)
-        self.W = _writable(W.data, dtype)
+        self.weights = [_writable(w.data, dtype) for w in (W, W_in, b, *others[: cell == "gru"])]
         nothing = np.empty((0, n), dtype=dtype)
         self.mask = nothing if mask is None else _writable(mask, dtype)
         self.leak = nothing.reshape(-1) if leak is None else _writable(leak, dtype)
         self.relu = activation == "relu"
-        bias = _writable(b.data, dtype)
-        bias_n = _writable(others[0].data, dtype) if cell == "gru" else None
-
-        cost = B * width * (n + n_inputs + _ELEMENTWISE)
+        cost = B * len(W.data) * (n + n_inputs + _ELEMENTWISE)
         self.piece = max(1, min(T, _PIECE // max(cost, 1)))
-        rows = T if self.kept else self.piece
-        self.H = H = work.take("H", (T + 1, B, n), dtype)
-        H[0] = state[0].data
-        self.G = work.take("G", (rows, B, width), dtype)
-        self.S = None  # what the cell keeps beside its gates
-        if cell == "lstm":
-            self.S = work.take("C", (rows + 1, B, n), dtype)
-            self.S[0] = state[1].data
-        elif cell == "gru":
-            self.S = work.take("Q", (rows, B, n), dtype)
-        P = work.take("P", (B, width), dtype)
-        M = work.take("M", (B if mask is not None else 0, n), dtype)
 
-        kernel = _forward_kernel(cell)
-        for first, stop in self._pieces():
-            G, S = self._slots(first, stop)
-            x, h, steps = self.X[first:stop], H[first : stop + 1], self.sizes[first:stop]
-            np.matmul(x.reshape(-1, n_inputs), W_in.data.T, out=G.reshape(-1, width))
-            if cell == "rnn":
-                kernel(G, self.W, bias, self.leak, self.relu, self.mask, steps, h, P, M)
-            elif cell == "lstm":
-                kernel(G, self.W, bias, self.mask, steps, h, S, P, M)
-                if not self.kept:
-                    S[0] = S[-1]
-            else:
-                kernel(G, self.W, bias, bias_n, self.mask, steps, h, S, P, M)
+        n_slots = T if self.kept else 1
+        self.H = H = work.take("H", (T + 1, B, n), dtype)
+        self.A = work.take("A", (n_slots, B, n + 1 + n_inputs), dtype)
+        self.G = work.take("G", (n_slots, B, layout.stride), dtype)
+        self.C = work.take("C", (n_slots + 1, B, n), dtype) if cell == "lstm" else None
+        H[0] = others[-1 if cell != "lstm" else -2].data
+        if cell == "lstm":
+            self.C[0] = others[-1].data
+        self._forward(layout.packed(work, self.weights))
         self.last = (H[T].copy(),)
         if cell == "lstm":
-            self.last += (self.S[T if self.kept else 0].copy(),)
+            self.last += (self.C[T % len(self.C)].copy(),)
 
     def _pieces(self) -> Iterator[tuple[int, int]]:
         T = len(self.X)
         for first in range(0, T, self.piece):
             yield first, min(first + self.piece, T)
 
-    def _slots(self, first, stop):
-        """Rows of the gates and of the cells for the steps from `first` to `stop`."""
-        if not self.kept:
-            first, stop = 0, stop - first
-        S = self.S
-        if S is not None:
-            S = S[first : stop + (self.cell == "lstm")]
-        return self.G[first:stop], S
+    def _forward(self, panels):
+        common = (self.mask, self.sizes, self.A, self.G, self.H)
+        for piece in self._pieces():
+            if self.cell == "rnn":
+                from ._kernels_rnn import rnn_forward
+
+                rnn_forward(*piece, self.X, *panels, self.leak, self.relu, *common)
+            elif self.cell == "lstm":
+                from ._kernels_lstm import lstm_forward
+
+                lstm_forward(*piece, self.X, *panels, *common, self.C)
+            else:
+                from ._kernels_gru import gru_forward
+
+                gru_forward(*piece, self.X, *panels, *common)
 
     def backward(self, dH, *d_last):
         """Gradients of the parents, from those of all states and of the last ones."""
         if self.G is None:
             raise RuntimeError("the gradient of a recurrent layer can be taken only once")
-        cell, work, dtype, W = self.cell, self.work, self.dtype, self.W
-        G, S, self.G = self.G, self.S, None
-        T, B, width = G.shape
-        n = W.shape[1]
+        from ._kernels_steps import ROWS
+
+        work, dtype, n, layout = self.work, self.dtype, self.n, self.layout
+        G, self.G = self.G, None
+        _, B, n_inputs = self.X.shape
         dH = np.empty((0, B, n), dtype) if dH is None else _writable(dH, dtype)
-        d_state = [np.zeros((B, n), dtype) if d is None else np.array(d, dtype) for d in d_last]
-        P = work.take("P", (B, n), dtype)
-        kernel = _backward_kernel(cell)
-        for first, stop in reversed(list(self._pieces())):
-            g, steps = G[first:stop], self.sizes[first:stop]
-            d = dH[first:stop]
-            if cell == "rnn":
-                kernel(g, W, self.leak, self.relu, self.mask, steps, d, *d_state, P)
-            elif cell == "lstm":
-                kernel(g, W, self.mask, steps, S[first : stop + 1], d, *d_state, P)
+        dh = work.take("dh", (B, layout.padded), dtype)
+        dh[:] = 0
+        if d_last[0] is not None:
+            dh[:, :n] = d_last[0]
+        dA = work.take("dA", (n + 1 + n_inputs, layout.stride), dtype)
+        dA[:] = 0
+        x_shape = self.X.shape if self.parents[0].needs_grad else (0, B, n_inputs)
+        dX = work.take("dX", x_shape, dtype)
+        panels = layout.packed_back(work, self.weights, with_inputs=len(dX) > 0)
+        scratch = work.take("scratch", (max(ROWS, B), layout.padded_inputs), dtype)
+        sums = (dA, dX, scratch)
+        for piece in reversed(list(self._pieces())):
+            if self.cell == "rnn":
+                from ._kernels_rnn import rnn_backward
+
+                keep = work.take("keep", (B, n), dtype)
+                rnn_backward(
+                    *piece, *panels, self.leak, self.relu, self.mask, self.sizes, self.A, G,
+                    dH, dh, keep, *sums,
+                )  # fmt: skip
+            elif self.cell == "lstm":
+                from ._kernels_lstm import lstm_backward
+
+                if piece[1] == len(self.X):
+                    dc = np.zeros((B, n), dtype)
+                    if d_last[1] is not None:
+                        dc[:] = d_last[1]
+                lstm_backward(
+                    *piece, *panels, self.mask, self.sizes, self.A, G, self.C,
+                    dH, dh, dc, *sums,
+                )  # fmt: skip
             else:
-                h, R = self.H[first : stop + 1], work.take("R", (B, width), dtype)
-                kernel(g, W, self.mask, steps, h, S[first:stop], d, *d_state, P, R)
+                from ._kernels_gru import gru_backward
 
-        x, W_in, W_leaf, b, *others = self.parents
-        G = G.reshape(T * B, width)
-        X = self.X.reshape(T * B, -1)
-        H = self.H[:-1]
-        if len(self.mask) and W_leaf.needs_grad:
-            H = np.multiply(H, self.mask, out=work.take("HM", H.shape, dtype))
-        H = H.reshape(T * B, n)
-        ones = np.ones(T * B, dtype)
-        grads = [None] * len(self.parents)
-        if x.needs_grad:
-            dX = work.take("dX", self.X.shape, dtype)
-            np.matmul(G, W_in.data, out=dX.reshape(T * B, -1))
-            grads[0] = dX
-        grads[1] = self._weight_gradient(W_in, [G], X)
-        if cell == "gru":
-            Q = S.reshape(T * B, n)
-            grads[2] = self._weight_gradient(W_leaf, [G[:, : 2 * n], Q], H)
-            grads[4] = self._bias_gradient(others[0], Q, ones)
-        else:
-            grads[2] = self._weight_gradient(W_leaf, [G], H)
-        grads[3] = self._bias_gradient(b, G, ones)
-        grads[-len(d_state) :] = d_state
-        return tuple(grads)
+                keep = work.take("keep", (B, n), dtype)
+                gru_backward(
+                    *piece, *panels, layout.at_rz, layout.at_n, self.mask, self.sizes, self.A, G,
+                    self.H, dH, dh, keep, *sums,
+                )  # fmt: skip
+        d_state = (dh[:, :n].copy(), dc) if self.cell == "lstm" else (dh[:, :n].copy(),)
+        d_weights = [
+            _handed_on(var, pieces) for var, pieces in zip(self.parents[1:], layout.gradients(dA))
+        ]
+        return (dX if len(dX) else None, *d_weights, *d_state)
 
-    def _weight_gradient(self, var, parts, inputs):
-        """Products of gradients and inputs summed over all rows, added to a parameter in place."""
-        if not var.needs_grad:
-            return None
-        if var.buffered:
-            out = self.work.take("dW", var.data.shape, self.dtype)
-        else:
-            out = np.empty(var.data.shape, self.dtype)
-        first = 0
+
+class _Layout:
+    """Where the columns of the weights stand in `G`, and how the kernels want them packed."""
+
+    def __init__(self, cell, n, n_inputs, dtype):
+        from ._kernels_product import lanes, padded
+
+        self.cell, self.n, self.n_inputs, self.dtype = cell, n, n_inputs, dtype
+        self.lanes, self.padded = lanes(dtype), padded(n, dtype)
+        self.padded_inputs = padded(n_inputs, dtype)
+        self.at_rz, self.at_n = self.padded, self.padded + padded(2 * n, dtype)
+        width = self.at_n + self.padded if cell == "gru" else padded(N_GATES[cell] * n, dtype)
+        # Rows at a distance of a power of two would fall on the same lines of the cache.
+        self.stride = width + self.lanes // 2
+
+    def _pack(self, work, name, n_columns, parts):
+        """Panels of the transposes of `parts` (n_columns, k), one below the other."""
+        from ._kernels_product import pack_rows
+
+        n_rows = sum(part.shape[1] for part in parts)
+        shape = (-(-n_columns // self.lanes), n_rows, self.lanes)
+        panels, first = work.take(name, shape, self.dtype), 0
         for part in parts:
-            np.dot(part.T, inputs, out=out[first : first + part.shape[1]])
+            pack_rows(part, panels, first)
             first += part.shape[1]
-        return _handed_on(var, out)
+        return panels
 
-    def _bias_gradient(self, var, rows, ones):
-        return _handed_on(var, ones @ rows) if var.needs_grad else None
+    def packed(self, work, weights):
+        """Weights of the forward pass, for rows [h, 1, x] or parts of them."""
+        W, W_in, b, *rest = weights
+        n, b = self.n, b[:, None]
+        if self.cell != "gru":
+            return (self._pack(work, "W", len(W), [W, b, W_in]),)
+        return (
+            self._pack(work, "W q", n, [W[2 * n :], rest[0][:, None]]),
+            self._pack(work, "W rz", 2 * n, [W[: 2 * n], b[: 2 * n], W_in[: 2 * n]]),
+            self._pack(work, "W n", n, [b[2 * n :], W_in[2 * n :]]),
+        )
+
+    def packed_back(self, work, weights, *, with_inputs):
+        """Weights of the backward pass, in the order of the columns of `G`: of h, and of x."""
+        from ._kernels_product import pack_columns
+
+        W, W_in = weights[:2]
+        n = self.n
+        if self.cell == "gru":
+            starts = (0, self.at_rz), (self.at_n - self.at_rz, 0)
+            n_rows = self.at_rz + 2 * n, self.at_n - self.at_rz + n
+            blocks = [[M[2 * n :], M[: 2 * n]] for M in (W, W_in)]
+        else:
+            starts, n_rows, blocks = ((0,), (0,)), (len(W), len(W)), [[W], [W_in]]
+        found = []
+        for k, name in enumerate(["W back", "W_in back"]):
+            width = (self.padded, self.padded_inputs)[k] if k == 0 or with_inputs else 0
+            shape = (width // self.lanes, n_rows[k], self.lanes)
+            panels = work.take(name, shape, self.dtype)
+            if self.cell == "gru":
+                panels[:] = 0
+            for start, block in zip(starts[k], blocks[k]):
+                pack_columns(block, panels, start)
+            found.append(panels)
+        return found
+
+    def gradients(self, dA):
+        """Gradients of `W_in`, `W`, `b` (and `b_n`), each as blocks of rows."""
+        n, below = self.n, self.n + 1
+        if self.cell != "gru":
+            d = dA[:, : N_GATES[self.cell] * n]
+            return [d[below:].T], [d[:n].T], [d[n]]
+        q, rz = dA[:, :n], dA[:, self.at_rz : self.at_rz + 2 * n]
+        new = dA[:, self.at_n : self.at_n + n]
+        d_in = [rz[below:].T, new[below:].T]
+        return d_in, [rz[:n].T, q[:n].T], [rz[n], new[n]], [q[n]]
 
 
-def _handed_on(var, grad):
+def _handed_on(var, blocks):
     """Add to a parameter's own buffer, or return the gradient for the tape to keep."""
+    if not var.needs_grad:
+        return None
     if not var.buffered:
-        return grad
-    var.grad += grad
+        return np.concatenate(blocks)
+    first = 0
+    for block in blocks:
+        var.grad[first : first + len(block)] += block
+        first += len(block)
     return None
-
-
-def _forward_kernel(cell: str) -> Callable[..., None]:
-    if cell == "rnn":
-        from ._kernels_rnn import rnn_forward
-
-        return rnn_forward
-    if cell == "lstm":
-        from ._kernels_lstm import lstm_forward
-
-        return lstm_forward
-    from ._kernels_gru import gru_forward
-
-    return gru_forward
-
-
-def _backward_kernel(cell: str) -> Callable[..., None]:
-    if cell == "rnn":
-        from ._kernels_rnn import rnn_backward
-
-        return rnn_backward
-    if cell == "lstm":
-        from ._kernels_lstm import lstm_backward
-
-        return lstm_backward
-    from ._kernels_gru import gru_backward
-
-    return gru_backward
