@@ -7,12 +7,13 @@ import time
 import numpy as np
 
 from ._drive import closed_loop, closed_loop_batch, iter_sequences, make_reservoir, run_states
+from .rnn._regressor import RNNRegressor
 
 __all__ = ["warmup"]
 
 
 def warmup() -> float:
-    """Compile and cache the reservoir kernels for float64 and float32.
+    """Compile and cache the kernels of reservoirs and of trained networks, float64 and float32.
 
     They are compiled on first use anyway, for the types at hand; this does it for all of them,
     for instance while an image is built. With a warm cache it takes a second or two.
@@ -26,6 +27,7 @@ def warmup() -> float:
     for dtype in (np.float64, np.float32):
         for W in _one_matrix_for_each_layout():
             _run_everything(W, dtype)
+        _train_everything(np.dtype(dtype).name)
     return time.perf_counter() - start
 
 
@@ -59,3 +61,13 @@ def _run_everything(W, dtype):
     }
     closed_loop(res, 2, np.zeros(n_units), np.zeros(1), **readout)
     closed_loop_batch(res, 2, np.zeros((n_units, 2)), np.zeros((1, 2)), **readout)
+
+
+def _train_everything(dtype):
+    u = np.sin(np.arange(12.0))[:, None]
+    for cell in ("tanh", "gru", "lstm"):
+        RNNRegressor(hidden_layer_sizes=2, cell=cell, max_iter=1, dtype=dtype).fit(u[:-1], u[1:])
+    for solver in ("rmsprop", "sgd"):
+        RNNRegressor(
+            hidden_layer_sizes=2, solver=solver, max_iter=1, weight_decay=0.1, dtype=dtype
+        ).fit(u[:-1], u[1:])

@@ -13,6 +13,7 @@ PACKAGES = (
     "echocast.datasets",
     "echocast.forecasting",
     "echocast.reservoir",
+    "echocast.reservoir.rnn",
     "echocast.testing",
 )
 # Needs other libraries: its examples run in the interop lane (.ci/interop).
