@@ -19,7 +19,7 @@ import numpy as np
 from PIL import Image
 from scipy.linalg import LinAlgError
 
-from echocast.datasets import load_el_nino, load_sunspots, lorenz63
+from echocast.datasets import adding_problem, load_el_nino, load_sunspots, lorenz63
 from echocast.exceptions import EchocastWarning
 from echocast.forecasting import (
     BacktestDisplay,
@@ -28,7 +28,12 @@ from echocast.forecasting import (
     backtest,
     valid_prediction_time,
 )
-from echocast.reservoir import ESNRegressor, ReservoirTransformer
+from echocast.reservoir import (
+    ESNRegressor,
+    ReservoirTransformer,
+    RNNRegressor,
+    gradient_norm_by_lag,
+)
 
 # Okabe and Ito's colours, which remain apart for colour-blind readers.
 BLACK, BLUE, ORANGE, GREEN, RED = "#000000", "#0072B2", "#E69F00", "#009E73", "#D55E00"
@@ -217,7 +222,34 @@ def reservoir():
     return figure
 
 
+def rnn():
+    """Learning to remember for 60 steps, and how much of a gradient comes that far back."""
+    X, y = adding_problem(2000, 60, random_state=0)
+    figure, (left, right) = plt.subplots(1, 2, figsize=(6.8, 2.8))
+    styles = {"tanh": (RED, ":"), "lstm": (BLUE, "--"), "gru": (GREEN, "-")}
+    for cell, (colour, style) in styles.items():
+        model = RNNRegressor(
+            cell=cell,
+            hidden_layer_sizes=24,
+            learning_rate_init=1e-2,
+            max_iter=30,
+            random_state=0,
+        ).fit(X, y)
+        left.semilogy(np.arange(1, 31), model.loss_curve_, color=colour, ls=style, label=cell)
+        norms = gradient_norm_by_lag(model, X[0])
+        right.semilogy(norms, color=colour, ls=style, label=cell)
+    left.axhline(y.var(), color=BLACK, lw=0.8)
+    left.text(1, y.var() * 1.15, "the mean of y", fontsize=8)
+    left.set(xlabel="epoch", ylabel="mean squared error", ylim=(1e-4, 1))
+    left.set_title("adding two numbers out of 60 steps", fontsize=9)
+    right.set(xlabel="steps back", ylabel="norm of the gradient")
+    right.set_title("after training", fontsize=9)
+    right.legend(loc="lower left")
+    return figure
+
+
 FIGURES = {
+    "rnn": rnn,
     "reservoir": reservoir,
     "lorenz": lorenz,
     "valid-time": valid_times,
