@@ -11,6 +11,8 @@ from ._machine import BLOCK_BYTES, block_rows
 from ._regressor import SequenceRegressor
 from ._sequences import SequenceLayout
 from ._stepping import make_advance
+from .rnn._passes import run_side_by_side
+from .rnn._regressor import RNNRegressor
 
 __all__ = ["carries_state", "run_from"]
 
@@ -26,7 +28,8 @@ def carries_state(model: Any) -> bool:
     -------
     bool
         True for the regressors of this package whose rows are time steps, but for those with
-        output feedback.
+        output feedback; of trained networks for those that run forwards and give an output at
+        each step.
 
     Examples
     --------
@@ -35,12 +38,17 @@ def carries_state(model: Any) -> bool:
     >>> carries_state(ESNRegressor()), carries_state(Ridge())
     (True, False)
     """
+    if isinstance(model, RNNRegressor):
+        forwards = not model.bidirectional and model.recurrence == "hidden"
+        return forwards and model.output != "last" and model.layout != "windows"
     if not isinstance(model, SequenceRegressor):
         return False
     return not getattr(model, "feedback_scaling", 0.0)
 
 
-def run_from(model: Any, X: np.ndarray, states: Any = None) -> tuple[np.ndarray, np.ndarray]:
+def run_from(
+    model: Any, X: np.ndarray, states: Any = None, *, quantiles: Any = None
+) -> tuple[np.ndarray, np.ndarray]:
     """Outputs of sequences that run side by side, each from its own state, and their last states.
 
     A run over two parts, the second from the states of the first, equals one over both. Closed
@@ -54,10 +62,13 @@ def run_from(model: Any, X: np.ndarray, states: Any = None) -> tuple[np.ndarray,
         At least one sequence and one step.
     states : ndarray of shape (n_sequences, *shape of a state), optional
         States before the first rows; those that a fit starts with by default.
+    quantiles : list of float in (0, 1), optional
+        For an `RNNRegressor` whose loss has quantiles: what to give in place of the outputs.
 
     Returns
     -------
     outputs : ndarray of shape (n_sequences, n_steps, n_targets)
+        With `quantiles` (n_sequences, n_steps, n_targets, n_quantiles).
     states : ndarray of shape (n_sequences, *shape of a state)
 
     Examples
@@ -71,7 +82,19 @@ def run_from(model: Any, X: np.ndarray, states: Any = None) -> tuple[np.ndarray,
     True
     >>> run_from(model, u[None, 250:], states)[0].shape
     (1, 50, 1)
+
+    A trained network whose outputs are distributions gives their quantiles:
+
+    >>> from echocast.reservoir import RNNRegressor
+    >>> rnn = RNNRegressor(hidden_layer_sizes=8, loss="gaussian", max_iter=5, random_state=0)
+    >>> rnn = rnn.fit(u[:200], u[1:201])
+    >>> run_from(rnn, u[None, :250], quantiles=[0.1, 0.5, 0.9])[0].shape
+    (1, 250, 1, 3)
     """
+    if isinstance(model, RNNRegressor):
+        return _run_network(model, X, states, quantiles)
+    if quantiles is not None:
+        raise ValueError(f"`quantiles` are for an RNNRegressor, not {type(model).__name__}.")
     machine = model._fit_reservoir
     n_sequences, n_steps, n_features = X.shape
     rows = np.ascontiguousarray(X, dtype=machine.dtype).reshape(-1, n_features)
@@ -84,6 +107,20 @@ def run_from(model: Any, X: np.ndarray, states: Any = None) -> tuple[np.ndarray,
         outputs[i, start : start + len(features)] = model._read_out(features)
         states[i] = state
     return outputs, states
+
+
+def _run_network(rnn, X, states, quantiles):
+    """The same for a network with trained weights."""
+    network, head = rnn._fit_network, rnn._head()
+    if network.last or not carries_state(rnn):
+        raise ValueError(
+            "`run_from` needs an output at each step from the steps before it: fit with "
+            "output='sequence', bidirectional=False and recurrence='hidden'."
+        )
+    outputs, ended = run_side_by_side(network, rnn.theta_, X, states)
+    if quantiles is None:
+        return head.point(outputs), ended
+    return head.quantiles(outputs, list(quantiles)), ended
 
 
 def _side_by_side(esn, X, states):

@@ -9,6 +9,7 @@ from echocast.reservoir import (
     ESNRegressor,
     LocalESNRegressor,
     NVARRegressor,
+    RNNRegressor,
     WindowESNRegressor,
     carries_state,
     run_from,
@@ -23,6 +24,23 @@ MODELS = {
     "nvar": NVARRegressor(3),
     "nvar, no memory": NVARRegressor(1),
     "local": LocalESNRegressor(20, overlap=0, random_state=0),
+    "gru": RNNRegressor(hidden_layer_sizes=5, cell="gru", max_iter=2, random_state=0),
+    "lstm, two layers": RNNRegressor(
+        hidden_layer_sizes=(5, 4),
+        cell="lstm",
+        h0="learned",
+        max_iter=2,
+        dtype="float64",
+        random_state=0,
+    ),
+    "plain": RNNRegressor(
+        hidden_layer_sizes=5,
+        leak_rate=0.5,
+        include_input=True,
+        loss="student_t",
+        max_iter=2,
+        random_state=0,
+    ),
     "local, own readouts": LocalESNRegressor(20, overlap=0, shared=False, random_state=0),
 }
 
@@ -45,7 +63,14 @@ def test_runs_equal_predict_and_go_on_exactly(name):
 
 def test_who_carries_a_state():
     assert all(carries_state(model) for model in MODELS.values())
-    others = (ESNRegressor(feedback_scaling=0.1), WindowESNRegressor(), Ridge())
+    others = (
+        ESNRegressor(feedback_scaling=0.1),
+        WindowESNRegressor(),
+        Ridge(),
+        RNNRegressor(bidirectional=True),
+        RNNRegressor(recurrence="output"),
+        RNNRegressor(output="last"),
+    )
     assert not any(carries_state(model) for model in others)
 
 
@@ -54,3 +79,22 @@ def test_many_steps_come_in_chunks():
     X = np.random.RandomState(1).randn(70, 120, 2)
     outputs, _ = run_from(model, X)
     np.testing.assert_allclose(outputs[69], model.predict(X[69]), atol=1e-12)
+
+
+@pytest.mark.parametrize("loss", ["gaussian", "student_t", "pinball"])
+def test_quantiles_are_those_of_the_network(loss):
+    levels = [0.1, 0.5, 0.9]
+    model = RNNRegressor(loss=loss, quantile=levels, max_iter=2, random_state=0)
+    model.fit(U[:100], U[1:101])
+    X = np.stack([U[:50], U[50:100]])
+    found, states = run_from(model, X, quantiles=levels)
+    np.testing.assert_allclose(found, model.predict_quantiles(X, levels), rtol=1e-5, atol=1e-6)
+    np.testing.assert_array_equal(states, run_from(model, X)[1])
+
+
+def test_what_has_no_quantiles_or_cannot_go_on_says_so():
+    with pytest.raises(ValueError, match="for an RNNRegressor, not ESNRegressor"):
+        run_from(ESNRegressor(10).fit(U[:50], U[1:51]), U[None, :9], quantiles=[0.5])
+    both = RNNRegressor(hidden_layer_sizes=3, bidirectional=True, max_iter=1)
+    with pytest.raises(ValueError, match="bidirectional=False"):
+        run_from(both.fit(U[:50], U[1:51]), U[None, :9])

@@ -47,10 +47,15 @@ class ValueHead:
         """As `_losses.Loss` says."""
         return self._loss.out_activation
 
-    @property
-    def loss(self) -> Any:
-        """``loss(outputs, targets, weights)``: scalar Var."""
-        return self._loss.function
+    def loss(self, outputs: Var, targets: np.ndarray, weights: np.ndarray) -> Var:
+        """Scalar Var, on which outputs for targets that are NaN have no influence."""
+        unknown = np.isnan(targets)
+        if unknown.any():
+            n = self._loss.outputs_per_target
+            repeats = np.repeat if self.loss_name == "pinball" else _tiled
+            outputs = ops.where(~repeats(unknown, n, axis=-1), outputs, np.zeros_like(outputs.data))
+            targets = np.where(unknown, targets.dtype.type(0), targets)
+        return self._loss.function(outputs, targets, weights)
 
     @property
     def _points(self) -> Any:
@@ -97,6 +102,11 @@ class ValueHead:
             f"loss={self.loss_name!r} gives points alone; fit with loss='pinball' and the "
             "levels in `quantile`, or with loss='gaussian'."
         )
+
+
+def _tiled(mask, n, axis):
+    """The mask n times side by side, as parameters of distributions lie."""
+    return np.concatenate([mask] * n, axis=axis)
 
 
 @dataclass(frozen=True)

@@ -206,6 +206,8 @@ class Objective:
 
     def carry(self, theta: np.ndarray, chunk: Chunk, states: np.ndarray | None) -> np.ndarray:
         """States after a chunk that nothing is learnt from."""
+        if not self.network.n_states:
+            return _nothing(chunk)
         leaves = self.network.layout.leaves(theta, None)
         return self.network.flat(self._run(leaves, chunk, states, None, None, None).states)
 
@@ -290,6 +292,11 @@ class _OneThread:
     def __init__(self):
         self.lock, self.n_users, self.limiter = threading.Lock(), 0, None
 
+    @cached_property
+    def controller(self):
+        """The libraries loaded when it is first asked for: looking for them takes milliseconds."""
+        return ThreadpoolController()
+
 
 _one_thread = _OneThread()
 
@@ -303,7 +310,7 @@ def one_blas_thread():
     """
     with _one_thread.lock:
         if _one_thread.n_users == 0:
-            _one_thread.limiter = ThreadpoolController().limit(limits=1, user_api="blas")
+            _one_thread.limiter = _one_thread.controller.limit(limits=1, user_api="blas")
             _one_thread.limiter.__enter__()
         _one_thread.n_users += 1
     try:

@@ -10,7 +10,7 @@ from ._network import Network, Run
 from ._objective import one_blas_thread
 from ._packed import Packed, pack, pieces_of
 
-__all__ = ["run_sequences", "step_outputs"]
+__all__ = ["run_sequences", "run_side_by_side", "step_outputs"]
 
 _BATCH = 64
 _STEPS = 1024  # rows of a sequence that are held at a time
@@ -81,6 +81,48 @@ def _own_outputs(network, leaves, x, packed, fed, feed):
     last = run.outputs.data if network.last else run.outputs.data[-1]
     own = feed(run.outputs.__class__(last))
     return run, getattr(own, "data", own)
+
+
+def run_side_by_side(
+    network: Network, theta: np.ndarray, X: np.ndarray, states: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Outputs (n, n_steps, n_outputs) of equally long sequences X (n, n_steps, n_inputs).
+
+    Parameters
+    ----------
+    states : ndarray of shape (n, n_states) or None
+        Before the first rows; None: where the network starts.
+
+    Returns
+    -------
+    outputs : ndarray of shape (n, n_steps, n_outputs)
+    states : ndarray of shape (n, n_states)
+    """
+    leaves = network.layout.leaves(theta, None)
+    n, n_steps, _ = X.shape
+    outputs = np.empty((n, n_steps, network.n_outputs), dtype=network.dtype)
+    ended = np.empty((n, network.n_states), dtype=network.dtype)
+    with one_blas_thread():
+        for first in range(0, n, _BATCH):
+            chosen = slice(first, first + _BATCH)
+            m = len(X[chosen])
+            state = None
+            if states is not None:
+                state = network.unflat(np.asarray(states[chosen], dtype=network.dtype))
+            for start in range(0, n_steps, _STEPS):
+                part = X[chosen, start : start + _STEPS].transpose(1, 0, 2)
+                x = np.ascontiguousarray(part, dtype=network.dtype)
+                run = network.run(leaves, x, _unpadded(len(x), m), state)
+                outputs[chosen, start : start + _STEPS] = run.outputs.data.transpose(1, 0, 2)
+                state = run.states
+            ended[chosen] = network.flat(state)
+    return outputs, ended
+
+
+def _unpadded(n_steps, n_pieces):
+    """A batch of pieces that are equally long."""
+    rows = np.arange(n_steps * n_pieces).reshape(n_pieces, n_steps).T
+    return Packed(rows, np.full(n_steps, n_pieces, np.int64), np.full(n_pieces, n_steps))
 
 
 def step_outputs(outputs: np.ndarray, packed: Packed, values: np.ndarray) -> None:
