@@ -42,7 +42,8 @@ def keeps_sequences(cls: type) -> type:
         @functools.wraps(wrapped)
         def method(self, X, *args, **kwargs):
             several = isinstance(X, (list, tuple)) or getattr(X, "ndim", 2) == 3
-            return (wrapped.__wrapped__ if several else wrapped)(self, X, *args, **kwargs)
+            plain = getattr(wrapped, "__wrapped__", wrapped)
+            return (plain if several else wrapped)(self, X, *args, **kwargs)
 
         return method
 

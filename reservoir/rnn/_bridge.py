@@ -6,6 +6,7 @@ starts, and backpropagation through time moves every one of them.
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -16,12 +17,13 @@ from sklearn.utils.validation import check_is_fitted
 from .._esn import ESNRegressor
 from .._esn_machine import ESNMachine
 from ._network import Network
+from ._objective import TrainData
 
 __all__ = ["begin_from_reservoir"]
 
 
 def begin_from_reservoir(
-    estimator: Any, X: Any, y: Any, groups: Any, sequences: Any, data: Any, rng: Any
+    estimator: Any, data: TrainData, rng: np.random.RandomState
 ) -> tuple[Network, np.ndarray]:
     """A network, and parameters by which it does what an echo state network does.
 
@@ -44,19 +46,14 @@ def begin_from_reservoir(
     try:
         check_is_fitted(esn)
     except NotFittedError:
-        targets = data.targets[:, 0] if data.targets.shape[1] == 1 else data.targets
-        esn = clone(esn)
-        esn.fit(
-            sequences.layout.split(sequences.rows),
-            sequences.layout.split(targets),
-        )
+        esn = _fit_reservoir(clone(esn), data)
     machine = getattr(esn, "_fit_reservoir", None)
     if not isinstance(machine, ESNMachine) or esn.W_fb_ is not None:
         raise ValueError(
             "weight_init must be an ESNRegressor without output feedback; got "
             f"{type(esn).__name__}."
         )
-    return _network_of(estimator, esn, sequences)
+    return _network_of(estimator, esn, data)
 
 
 def _reservoir(estimator, rng):
@@ -76,21 +73,32 @@ def _reservoir(estimator, rng):
     )
 
 
-def _network_of(estimator, esn, sequences):
+def _fit_reservoir(esn, data):
+    targets = data.targets[:, 0] if data.targets.shape[1] == 1 else data.targets
+    parts = [slice(a, b) for a, b in pairwise(data.indptr)]
+    weights = np.where(data.position < data.n_forced, 1, data.weights)  # it has its own washout
+    return esn.fit(
+        [data.rows[part] for part in parts],
+        [targets[part] for part in parts],
+        sample_weight=None if (weights == 1).all() else [weights[part] for part in parts],
+    )
+
+
+def _network_of(estimator, esn, data):
     res, head = esn._fit_reservoir.reservoir, estimator._head()
     if res.activation not in ("tanh", "relu"):
         raise ValueError(
             f"weight_init has activation={res.activation!r}; a network that is trained has "
             "'tanh' or 'relu'."
         )
-    if res.n_inputs != sequences.rows.shape[1] or len(esn.coef_) != head.n_targets:
+    if res.n_inputs != data.rows.shape[1] or len(esn.coef_) != head.n_targets:
         raise ValueError(
             f"weight_init was fitted on {res.n_inputs} feature(s) and {len(esn.coef_)} target(s), "
-            f"but here are {sequences.rows.shape[1]} and {head.n_targets}."
+            f"but here are {data.rows.shape[1]} and {head.n_targets}."
         )
     network = estimator._network(
         res.n_inputs,
-        sequences.rows.dtype,
+        data.rows.dtype,
         activation=res.activation,
         units=(res.n_units,),
         include_input=bool(esn._fit_reservoir.include_input),

@@ -7,7 +7,7 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.base import ClassifierMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.base import ClassifierMixin
 from sklearn.metrics import accuracy_score
 from sklearn.utils.multiclass import check_classification_targets
 
@@ -23,7 +23,7 @@ __all__ = ["RNNClassifier"]
 
 
 @keeps_sequences
-class RNNClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClassifierMixin, BaseRNN):
+class RNNClassifier(ClassifierMixin, BaseRNN):
     r"""Recurrent network with trained weights that labels sequences, or each of their steps.
 
     The cells and their training are those of `RNNRegressor`; a softmax of the readout gives the
@@ -365,12 +365,16 @@ class RNNClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Classifie
         -------
         self
         """
-        if classes is not None and hasattr(self, "classes_"):
-            if not np.array_equal(np.unique(classes), self.classes_):
-                raise ValueError(
-                    f"`classes={list(classes)}` is not the same as on the last call to "
-                    f"partial_fit, {self.classes_.tolist()}."
-                )
+        known = getattr(self, "classes_", None)
+        if (
+            known is not None
+            and classes is not None
+            and not np.array_equal(np.unique(classes), known)
+        ):
+            raise ValueError(
+                f"`classes={list(classes)}` is not the same as on the last call to partial_fit, "
+                f"{known.tolist()}."
+            )
         shadow = copy.copy(self)
         shadow._first_classes = None if classes is None else np.asarray(classes)
         BaseRNN.partial_fit(shadow, X, y, sample_weight=sample_weight, groups=groups)
@@ -411,7 +415,7 @@ class RNNClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Classifie
         Returns
         -------
         ndarray of shape (n_sequences,), or labels of the steps in the form of X
-            Padding of a 3-D array has the label of the first class.
+            A list of arrays for a 3-D array with padding, which has no labels.
         """
         sequences = self._read_new(X, groups)
         labels = self.classes_[self._winners(sequences, initial_state)]

@@ -7,7 +7,7 @@ from abc import ABCMeta, abstractmethod
 from typing import Any, Self
 
 import numpy as np
-from sklearn.base import BaseEstimator
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from echocast._checks import (
@@ -19,24 +19,33 @@ from echocast._checks import (
     refuse,
 )
 
-from .._base import _dtype_name, _fitted_names, _given_states, transactional
+from .._base import _check_leak, _dtype_name, _fitted_names, _given_states, transactional
 from ._callbacks import CallbackSupportMixin, epoch_monitor, with_callbacks
 from ._init import INITIALISERS
 from ._network import Network
 from ._objective import Objective, TrainData
 from ._passes import run_sequences, step_outputs
-from ._reading import Sequences, read_sequences
+from ._reading import Sequences, read_sequences, warn_if_unscaled
 from ._train import Options, Trained, train
 
 __all__ = ["BaseRNN"]
 
 _SOLVERS = ("adam", "lbfgs", "rmsprop", "sgd")
 _SCHEDULES = ("adaptive", "constant", "cosine", "invscaling", "linear")
+# What a network cannot change when training goes on.
+_KEPT = ("hidden_layer_sizes", "cell", "bidirectional", "recurrence", "include_input", "leak_rate",
+         "h0", "loss", "quantile", "layout", "dtype")  # fmt: skip
 _LONG = 200  # steps up to which gradients go through whole sequences
 _TRUNCATED = 100
 
 
-class BaseRNN(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
+class BaseRNN(
+    CallbackSupportMixin,
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+    BaseEstimator,
+    metaclass=ABCMeta,
+):
     """Abstract: parameters of the constructor are stored by the final classes."""
 
     # ------------------------------------------------------------------- checks
@@ -67,15 +76,12 @@ class BaseRNN(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
 
     def _check_numbers(self, owner):
         sizes = self._sizes()
-        if not sizes:
-            refuse("hidden_layer_sizes", owner, "an int >= 1 or a tuple of such",
-                   self.hidden_layer_sizes)  # fmt: skip
-        for size in sizes:
-            check_number("hidden_layer_sizes", size, owner, low=1, integer=True)
-        if np.ndim(self.leak_rate) == 0:
-            check_number("leak_rate", self.leak_rate, owner, low=0, high=1, closed="right")
-        for name in ("learning_rate_init",):
-            check_number(name, getattr(self, name), owner, low=0, closed="neither")
+        for size in sizes or [None]:
+            if not isinstance(size, (int, np.integer)) or isinstance(size, bool) or size < 1:
+                refuse("hidden_layer_sizes", owner, "an int >= 1 or a tuple of such",
+                       self.hidden_layer_sizes)  # fmt: skip
+        self._check_leak(owner, sizes)
+        check_number("learning_rate_init", self.learning_rate_init, owner, low=0, closed="neither")
         for name in ("tol", "alpha", "weight_decay"):
             check_number(name, getattr(self, name), owner, low=0, closed="left")
         for name in ("dropout", "recurrent_dropout", "momentum"):
@@ -90,6 +96,12 @@ class BaseRNN(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
                      closed="neither")  # fmt: skip
         check_number("bptt_steps", self.bptt_steps, owner, low=1, integer=True,
                      also=(None, "auto"))  # fmt: skip
+
+    def _check_leak(self, owner, sizes):
+        if isinstance(self.leak_rate, (list, tuple, np.ndarray)) and len(set(sizes)) > 1:
+            rule = "a float in (0, 1]: layers of different widths cannot share an array"
+            refuse("leak_rate", owner, rule, self.leak_rate)
+        _check_leak(self.leak_rate, sizes[0], owner)
 
     def _check_combinations(self, owner):
         many = len(self._sizes()) > 1
@@ -133,7 +145,7 @@ class BaseRNN(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
 
     def _sizes(self) -> tuple:
         sizes = self.hidden_layer_sizes
-        return (sizes,) if np.ndim(sizes) == 0 else tuple(sizes)
+        return tuple(sizes) if isinstance(sizes, (list, tuple, np.ndarray)) else (sizes,)
 
     # ------------------------------------------------------------------ fitting
 
@@ -150,7 +162,8 @@ class BaseRNN(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
             Targets of each step in the form of X, or one for each sequence (see `output`).
         sample_weight : array-like, optional
             Weights of the steps, or of the sequences where those have the targets. A step of
-            weight zero still counts as history.
+            weight zero still counts as history. `RNNRegressor` also takes the shape of the
+            targets (a list of 2-D arrays for a list): zeros there leave single targets out.
         groups : array-like of shape (n_steps,), optional
             Sequence labels for a 2-D X with a flat index.
 
@@ -195,6 +208,11 @@ class BaseRNN(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         -------
         self
         """
+        if self.solver == "lbfgs":
+            raise ValueError(
+                "`partial_fit` learns from a part of the data at a time, but solver='lbfgs' needs "
+                "all of them at once. Use `fit`, or solver='adam'."
+            )
         fresh = not hasattr(self, "theta_")
         self._learn(X, y, sample_weight, groups, fresh=fresh, one_epoch=True)
         return self
@@ -203,18 +221,19 @@ class BaseRNN(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         dtype = self._check_params() if fresh else self._keep_params()
         sequences = self._read(X, groups, reset=fresh, dtype=dtype)
         data = self._read_training(X, y, sequences, sample_weight, fresh=fresh)
-        rng = check_generator(self.random_state) if fresh else self._fit_rng
+        rng = check_generator(self.random_state) if fresh else copy.deepcopy(self._fit_rng)
+        training, validate = data, None
+        if self.early_stopping and not one_epoch:
+            training, validate = self._held_out(data, sequences, rng)
         if fresh:
-            self._fit_network, start = self._first_network(X, y, groups, sequences, data, rng)
+            self._warn_if_unscaled(training)
+            self._fit_network, start = self._first_network(training, rng)
         else:
             start = self._fit_trained
             if not one_epoch:  # scikit-learn's warm start: the weights alone go on
                 start = Trained(start.theta)
         self._fit_rng = rng
         options = self._options(sequences, constant=one_epoch)
-        training, validate = data, None
-        if self.early_stopping and not one_epoch:
-            training, validate = self._held_out(data, sequences, rng)
         monitor = None
         if not one_epoch:
             monitor = epoch_monitor(
@@ -239,25 +258,28 @@ class BaseRNN(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
     def _keep_params(self):
         """Check the parameters of a fit that goes on, and that its network still is theirs."""
         self._check_params()
-        network = self._fit_network
-        asked = (self._sizes(), self.cell, bool(self.bidirectional), self.recurrence)
-        if asked != self._fit_asked:
-            raise ValueError(
-                "The network was fitted with other values of `hidden_layer_sizes`, `cell`, "
-                "`bidirectional` or `recurrence`, and cannot go on with these. Set "
-                "warm_start=False to start afresh."
-            )
-        return network.dtype
+        for name, value in self._asked().items():
+            if not np.array_equal(value, self._fit_asked[name]):
+                raise ValueError(
+                    f"The network was fitted with {name}={self._fit_asked[name]!r}, and cannot go "
+                    f"on with {value!r}. Call `fit` with warm_start=False to start afresh."
+                )
+        return self._fit_network.dtype
 
-    def _first_network(self, X, y, groups, sequences, data, rng):
+    def _asked(self):
+        """Parameters that a network keeps for life."""
+        asked = {name: copy.copy(getattr(self, name)) for name in _KEPT if hasattr(self, name)}
+        return {**asked, "hidden_layer_sizes": self._sizes(), "dtype": _dtype_name(self.dtype)}
+
+    def _first_network(self, data, rng):
         """The network and its first parameters."""
         from ._bridge import begin_from_reservoir
 
-        self._fit_asked = (self._sizes(), self.cell, bool(self.bidirectional), self.recurrence)
+        self._fit_asked = self._asked()
         if not isinstance(self.weight_init, str) or self.weight_init == "reservoir":
-            network, theta = begin_from_reservoir(self, X, y, groups, sequences, data, rng)
+            network, theta = begin_from_reservoir(self, data, rng)
         else:
-            network = self._network(sequences.rows.shape[1], sequences.rows.dtype)
+            network = self._network(data.rows.shape[1], data.rows.dtype)
             theta = network.initialise(self.weight_init, rng)
             self._first_bias(network.layout.views(theta)["out.b"], data)
         return network, Trained(theta)
@@ -503,6 +525,7 @@ class BaseRNN(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.three_d_array = True
+        tags.transformer_tags.preserves_dtype = [_dtype_name(self.dtype)]
         return tags
 
     # -------------------------------------------------------------------- hooks
@@ -522,6 +545,11 @@ class BaseRNN(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
     @abstractmethod
     def _score_outputs(self, outputs, targets, weights) -> float:
         """Score of outputs, for early stopping; higher is better."""
+
+    def _warn_if_unscaled(self, data: TrainData) -> None:
+        """Warn of data that training cannot be expected to cope with."""
+        if isinstance(self.weight_init, str):  # the scalings of a reservoir are its owner's choice
+            warn_if_unscaled("X", data.rows, type(self).__name__)
 
     def _remember_targets(self, data: TrainData, layout: Any) -> None:
         """Keep what a closed loop starts from."""

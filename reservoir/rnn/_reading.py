@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from sklearn.utils import check_array
+
+from echocast._checks import stack_level
+from echocast.exceptions import UnscaledDataWarning
 
 from .._labelled import _by_label, without_padding
 from .._sequences import (
@@ -28,7 +32,13 @@ __all__ = [
     "read_sequences",
     "read_step_targets",
     "read_vector_targets",
-]  # fmt: skip
+    "split_step_weights",
+    "warn_if_unscaled",
+]
+
+# Beyond these a warning tells to scale the data.
+_MOST_SATURATING = 30.0
+_WIDEST, _NARROWEST = 100.0, 1e-3
 
 
 @dataclass(frozen=True)
@@ -151,3 +161,49 @@ def read_case_weights(
     of = SequenceLayout("rows", np.array([0, n])) if last else layout
     weights = read_weights(sample_weight, of, dtype=dtype)
     return np.ones(n, dtype=dtype) if weights is None else weights.astype(dtype)
+
+
+def split_step_weights(sample_weight: Any, shape: tuple) -> tuple[Any, np.ndarray | None]:
+    """Weights of rows, and which targets are known, from weights of each target of each row.
+
+    Any other weights are returned as they are, with None.
+    """
+    given = sample_weight
+    if isinstance(given, (list, tuple)) and given and all(_ndim(part) == 2 for part in given):
+        given = np.concatenate([np.asarray(part) for part in given])
+    if _ndim(given) != 2 or tuple(_shape(given)) != tuple(shape):
+        return sample_weight, None
+    weights = np.asarray(given, dtype=np.float64)
+    rows = weights.max(axis=1)
+    known = weights > 0
+    if not np.array_equal(weights, np.where(known, rows[:, None], 0)):
+        raise ValueError(
+            "`sample_weight` of each target may leave targets out by zeros; the others of a row "
+            "must have the same weight."
+        )
+    return rows, None if known.all() else known
+
+
+def warn_if_unscaled(name: str, values: np.ndarray, owner: str) -> None:
+    """Warn of columns whose size is so far from one that training fails, but without an error.
+
+    Inputs that size drive every unit into saturation. Outputs begin at about the mean of y plus
+    or minus one, and each update moves them by about the learning rate.
+    """
+    known = np.ma.masked_invalid(values.astype(np.float64))
+    means, spreads = (np.ma.filled(part, 0) for part in (known.mean(axis=0), known.std(axis=0)))
+    if name == "X":
+        bad = np.hypot(means, spreads) > _MOST_SATURATING
+    else:
+        rounding = np.finfo(values.dtype).eps * np.abs(means)
+        bad = (spreads > _WIDEST) | (spreads < _NARROWEST) | (100 * rounding > spreads)
+        bad &= spreads > rounding  # a constant is learnt at once
+    if bad.any():
+        column = int(np.argmax(bad))
+        warnings.warn(
+            f"Column {column} of {name} has mean {means[column]:.3g} and standard deviation "
+            f"{spreads[column]:.3g}, with which {owner} trains badly. Scale {name} to about zero "
+            "mean and unit variance, for example with SequenceScaler.",
+            UnscaledDataWarning,
+            stacklevel=stack_level(),
+        )

@@ -7,12 +7,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.base import (
-    ClassNamePrefixFeaturesOutMixin,
-    MultiOutputMixin,
-    RegressorMixin,
-    TransformerMixin,
-)
+from sklearn.base import MultiOutputMixin, RegressorMixin
 from sklearn.metrics import r2_score
 
 from echocast._checks import check_number, check_option, refuse
@@ -22,7 +17,14 @@ from ._estimator import BaseRNN
 from ._heads import ValueHead
 from ._loop import generate
 from ._objective import TrainData
-from ._reading import is_last, read_case_weights, read_step_targets, read_vector_targets
+from ._reading import (
+    is_last,
+    read_case_weights,
+    read_step_targets,
+    read_vector_targets,
+    split_step_weights,
+    warn_if_unscaled,
+)
 
 __all__ = ["RNNRegressor"]
 
@@ -31,13 +33,7 @@ _LOSSES = ("absolute_error", "gaussian", "huber", "pinball", "squared_error", "s
 
 
 @keeps_sequences
-class RNNRegressor(
-    ClassNamePrefixFeaturesOutMixin,
-    TransformerMixin,
-    MultiOutputMixin,
-    RegressorMixin,
-    BaseRNN,
-):
+class RNNRegressor(MultiOutputMixin, RegressorMixin, BaseRNN):
     r"""Recurrent network with trained weights: plain, leaky, LSTM or GRU, stacked, both ways.
 
     Rows of `X` are time steps. A plain cell follows
@@ -318,8 +314,11 @@ class RNNRegressor(
             raise ValueError(
                 f"y has {targets.shape[1]} targets, but {owner} is expecting {self._fit_n_targets}."
             )
+        sample_weight, known = split_step_weights(sample_weight, targets.shape)
         weights = read_case_weights(sample_weight, sequences.layout, last=last, dtype=dtype)
         before = self._outputs_before(sequences, targets, last)
+        if known is not None:  # the head knows NaN for what is not to be learnt
+            targets = np.where(known, targets, dtype.type(np.nan))
         data = TrainData(
             sequences.rows, sequences.indptr, targets, weights, before, int(self.washout)
         )
@@ -362,8 +361,15 @@ class RNNRegressor(
             )
         return before
 
+    def _warn_if_unscaled(self, data):
+        super()._warn_if_unscaled(data)
+        if isinstance(self.weight_init, str):
+            warn_if_unscaled("y", data.targets, type(self).__name__)
+
     def _first_bias(self, bias, data):
-        mean = np.average(data.targets, axis=0, weights=data.weights)
+        weights = np.where(np.isnan(data.targets), 0, data.weights[:, None])
+        total = np.maximum(weights.sum(axis=0), np.finfo(weights.dtype).tiny)
+        mean = (weights * np.nan_to_num(data.targets)).sum(axis=0) / total
         if self._fit_loss == "pinball":
             bias[:] = np.repeat(mean, len(self._fit_levels))
         else:
@@ -373,13 +379,21 @@ class RNNRegressor(
         points = self._head().point(outputs)
         if not np.isfinite(points).all():
             return -np.inf
-        return float(r2_score(targets, points, sample_weight=weights))
+        known = ~np.isnan(targets)
+        if known.all():
+            return float(r2_score(targets, points, sample_weight=weights))
+        columns = [k for k in range(targets.shape[1]) if known[:, k].sum() > 1]
+        scores = [
+            r2_score(targets[seen, k], points[seen, k], sample_weight=weights[seen])
+            for k, seen in ((k, known[:, k]) for k in columns)
+        ]
+        return float(np.mean(scores)) if scores else -np.inf
 
     def _remember_targets(self, data, layout):
         targets = data.targets
         ends = targets if self._fit_last else targets[layout.indptr[1:] - 1]
         self.last_output_ = layout.per_sequence(ends.copy())
-        self._fit_range = (targets.min(axis=0), targets.max(axis=0))
+        self._fit_range = (np.fmin.reduce(targets, axis=0), np.fmax.reduce(targets, axis=0))
 
     # ---------------------------------------------------------------- prediction
 

@@ -108,13 +108,17 @@ def train(
         state.validation_scores = list(start.validation_scores or [])
     with one_blas_thread():
         try:
-            if options.solver == "lbfgs":
+            if n_epochs == 0:
+                pass
+            elif options.solver == "lbfgs":
                 _minimise(objective, state, options, n_epochs, monitor)
             else:
                 loop = _Epochs(objective, state, options, rng, n_epochs, first_states)
                 loop.run(validate, monitor)
         finally:
             objective.close()
+    if not np.isfinite(state.theta).all():  # by the very last update, else it is noticed there
+        raise TrainingDivergedError(state.n_updates, 1)
     return state
 
 

@@ -153,6 +153,7 @@ def check_generator(random_state: Any) -> np.random.RandomState:
 def stack_level() -> int:
     """The `stacklevel` by which a warning points at the code that called this package."""
     frame, level = inspect.currentframe(), 0
-    while frame is not None and frame.f_globals.get("__name__", "").startswith("echocast."):
+    ours = ("echocast.", "sklearn.callback.")  # the latter wraps fitting methods
+    while frame is not None and frame.f_globals.get("__name__", "").startswith(ours):
         frame, level = frame.f_back, level + 1
     return level

@@ -10,6 +10,7 @@ __all__ = [
     "InsertedRowsWarning",
     "InvalidParameterError",
     "TrainingDivergedError",
+    "UnscaledDataWarning",
 ]
 
 
@@ -39,6 +40,10 @@ class ExtraColumnsWarning(EchocastWarning):
 
 class InsertedRowsWarning(EchocastWarning):
     """The index of y has gaps, which were filled with missing rows, as `missing` asks for."""
+
+
+class UnscaledDataWarning(EchocastWarning):
+    """Data so large, small or far from zero that training a network on them fails silently."""
 
 
 class ForecastDivergedError(RuntimeError):
