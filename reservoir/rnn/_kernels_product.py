@@ -15,7 +15,7 @@ from llvmlite import binding, ir
 from numba import types
 from numba.extending import intrinsic
 
-from echocast._jit import chosen_by_type, kernel
+from echocast._jit import chosen_by_type
 
 __all__ = ["add_product_t", "lanes", "pack_columns", "pack_rows", "padded", "product"]
 
@@ -36,33 +36,21 @@ def padded(n_columns: int, dtype: Any) -> int:
     return math.ceil(n_columns / lanes(dtype)) * lanes(dtype)
 
 
-@kernel
-def pack_rows(matrix, out, first):
+def pack_rows(matrix: np.ndarray, out: np.ndarray, first: int) -> None:
     """Put the transpose of `matrix` (n_columns, k) into the rows `first`... of all panels `out`."""
-    width = out.shape[2]
-    for p in range(out.shape[0]):
-        panel = out[p]
-        for lane in range(width):
-            column = p * width + lane
-            if column < matrix.shape[0]:
-                row = matrix[column]
-                for k in range(matrix.shape[1]):
-                    panel[first + k, lane] = row[k]
-            else:
-                panel[first : first + matrix.shape[1], lane] = 0
+    n_columns, k = matrix.shape
+    width, rows = out.shape[2], out[:, first : first + k]
+    whole, rest = divmod(n_columns, width)
+    panels = matrix[: whole * width].reshape(whole, width, k)
+    rows[:whole] = panels.transpose(0, 2, 1)
+    if rest:
+        rows[whole, :, :rest] = matrix[whole * width :].T
+        rows[whole, :, rest:] = 0
 
 
-@kernel
-def pack_columns(matrix, out, first):
+def pack_columns(matrix: np.ndarray, out: np.ndarray, first: int) -> None:
     """Put `matrix` (k, n_columns) into the rows `first`... of all panels `out`."""
-    width = out.shape[2]
-    for p in range(out.shape[0]):
-        n = min(width, matrix.shape[1] - p * width)
-        for k in range(matrix.shape[0]):
-            row, panel = matrix[k, p * width :], out[p, first + k]
-            for lane in range(n):
-                panel[lane] = row[lane]
-            panel[n:] = 0
+    pack_rows(matrix.T, out, first)
 
 
 def _tile_of(n_rows, dtype):

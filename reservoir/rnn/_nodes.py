@@ -307,13 +307,13 @@ class _Layout:
         else:
             starts, n_rows, blocks = ((0,), (0,)), (len(W), len(W)), [[W], [W_in]]
         found = []
-        for k, name in enumerate(["W back", "W_in back"]):
-            width = (self.padded, self.padded_inputs)[k] if k == 0 or with_inputs else 0
-            shape = (width // self.lanes, n_rows[k], self.lanes)
-            panels = work.take(name, shape, self.dtype)
+        for k, (name, width) in enumerate([("W", self.padded), ("W_in", self.padded_inputs)]):
+            wanted = k == 0 or with_inputs
+            shape = (width // self.lanes if wanted else 0, n_rows[k], self.lanes)
+            panels = work.take(f"{name} back", shape, self.dtype)
             if self.cell == "gru":
                 panels[:] = 0
-            for start, block in zip(starts[k], blocks[k]):
+            for start, block in zip(starts[k], blocks[k] if wanted else ()):
                 pack_columns(block, panels, start)
             found.append(panels)
         return found
