@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -15,8 +16,10 @@ N_GATES = {"rnn": 1, "lstm": 4, "gru": 3}
 
 # Multiply-adds in one call of a kernel, about 40 ms at the least: Ctrl-C is served between calls.
 _PIECE = 1 << 28
-# Sequences in a shard, the least work of a step for which shards pay, and how many there may be.
-_SHARD_ROWS, _SHARD_WORK, _MOST_SHARDS = 16, 1 << 15, 8
+# A shard costs 0.1 to 0.3 ms beside its work and packs all weights once more, so it has at least
+# this many sequences and multiply-adds (about 1 ms, gradients included); and each has a gradient.
+_SHARD_ROWS, _SHARD_WORK, _MOST_SHARDS = 16, 12_500_000, 8
+_TILE_ROWS = 8  # sequences that are computed together
 _LINE = 64  # bytes of a line of the cache, and of the widest register
 # What the activations of one unit cost, in multiply-adds.
 _ELEMENTWISE = 64
@@ -40,14 +43,15 @@ class Workspace:
         return buffer[:size].view(dtype).reshape(shape)
 
 
-def shard_bounds(n_sequences: int, work: int) -> list[tuple[int, int]]:
+def shard_bounds(n_sequences: int, work: int, n_steps: int = 100) -> list[tuple[int, int]]:
     """Cut a batch into shards (start, stop), which threads may take in any order.
 
     They depend on the batch alone and not on the number of threads, so the same sums come out
     with any number of them. `work` is that of one sequence and step, in multiply-adds.
     """
-    rows = _SHARD_ROWS if n_sequences * work >= _SHARD_WORK else n_sequences
-    rows = max(rows, -(-n_sequences // _MOST_SHARDS))
+    by_work = n_sequences * work * n_steps // _SHARD_WORK
+    n_shards = max(1, min(_MOST_SHARDS, n_sequences // _SHARD_ROWS, by_work))
+    rows = math.ceil(n_sequences / n_shards / _TILE_ROWS) * _TILE_ROWS
     return [(a, min(a + rows, n_sequences)) for a in range(0, n_sequences, rows)]
 
 
@@ -180,7 +184,7 @@ class _Run:
             self.last += (self.C[T % len(self.C)].copy(),)
 
     def _pieces(self) -> Iterator[tuple[int, int]]:
-        T = len(self.X)
+        T = len(self.X) if self.X.shape[1] else 0  # without sequences there is nothing to run
         for first in range(0, T, self.piece):
             yield first, min(first + self.piece, T)
 
@@ -214,6 +218,11 @@ class _Run:
         dh[:] = 0
         if d_last[0] is not None:
             dh[:, :n] = d_last[0]
+        dc = None
+        if self.cell == "lstm":
+            dc = np.zeros((B, n), dtype)
+            if d_last[1] is not None:
+                dc[:] = d_last[1]
         dA = work.take("dA", (n + 1 + n_inputs, layout.stride), dtype)
         dA[:] = 0
         x_shape = self.X.shape if self.parents[0].needs_grad else (0, B, n_inputs)
@@ -233,10 +242,6 @@ class _Run:
             elif self.cell == "lstm":
                 from ._kernels_lstm import lstm_backward
 
-                if piece[1] == len(self.X):
-                    dc = np.zeros((B, n), dtype)
-                    if d_last[1] is not None:
-                        dc[:] = d_last[1]
                 lstm_backward(
                     *piece, *panels, self.mask, self.sizes, self.A, G, self.C,
                     dH, dh, dc, *sums,
