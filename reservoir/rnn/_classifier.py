@@ -264,7 +264,7 @@ class RNNClassifier(ClassifierMixin, BaseRNN):
         known = self.classes_[np.minimum(numbers, len(self.classes_) - 1)] == labels
         if not known.all():
             raise ValueError(
-                f"y has the label {labels[~known][0]!r}, which is not among the classes "
+                f"y has the label {labels[~known].tolist()[0]!r}, which is not among the classes "
                 f"{self.classes_.tolist()}. Name all of them in the first partial_fit: classes=..."
             )
         weights = read_case_weights(sample_weight, sequences.layout, last=last, dtype=dtype)

@@ -229,7 +229,7 @@ class Objective:
         return [Workspace() for _ in range(2 * len(self.network.units))]
 
     def _shard(self, theta, grad, chunk, states, total, masks, forced, works):
-        with Tape() as tape:
+        with np.errstate(all="ignore"), Tape() as tape:  # of this thread
             leaves = self.network.layout.leaves(theta, grad)
             run = self._run(leaves, chunk, states, masks, forced, works)
             targets = self.data.targets[chunk.targets]

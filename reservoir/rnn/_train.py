@@ -92,8 +92,8 @@ def train(
         From parameters to a score, of which the best is kept (early stopping).
     monitor : callable, optional
         Called after each epoch; a true result stops the training.
-    first_states : ndarray of shape (1, n_states), optional
-        State before the first row, where the data are one sequence that goes on.
+    first_states : ndarray of shape (n_sequences, n_states), optional
+        States before the first rows, where the sequences go on; they are then not cut.
 
     Raises
     ------
@@ -106,7 +106,7 @@ def train(
     state.loss_curve, state.grad_norms = list(start.loss_curve), list(start.grad_norms)
     if validate is not None:
         state.validation_scores = list(start.validation_scores or [])
-    with one_blas_thread():
+    with one_blas_thread(), np.errstate(all="ignore"):  # what overflows is reported below
         try:
             if n_epochs == 0:
                 pass
@@ -131,7 +131,7 @@ class _Epochs:
         data = objective.data
         cuttable = options.bptt_steps is not None and not objective.network.last
         steps = options.bptt_steps if cuttable else None
-        if first_states is not None:  # one lane, which goes on from there
+        if first_states is not None:  # lanes are sequences, which go on from there
             steps = None
         self.lanes = lanes_of(data.indptr, steps, options.batch_size)
         self.numbers = np.searchsorted(data.indptr, self.lanes[:, 0], side="right") - 1
@@ -175,8 +175,10 @@ class _Epochs:
                 break
             if epoch + 1 == self.n_epochs and options.learning_rate in ("linear", "cosine"):
                 state.converged = True  # the schedule has come to its end
-        if validate is not None and best.theta is not None:
+        if best.theta is not None:
             state.theta = best.theta
+        elif self.skips_in_a_row and not np.isfinite(state.loss_curve[-1]):
+            raise TrainingDivergedError(state.n_updates, self.skips_in_a_row)
 
     def _epoch(self):
         """One pass over all lanes; returns the mean loss and the largest gradient norm."""
@@ -191,7 +193,9 @@ class _Epochs:
 
     def _batch(self, lanes, numbers):
         objective, options, state = self.objective, self.options, self.state
-        states, sums, largest = self.first_states, np.zeros(2), 0.0
+        states, sums, largest = None, np.zeros(2), 0.0
+        if self.first_states is not None:
+            states = self.first_states[numbers]
         masks = objective.network.draw_masks(
             self.rng, len(lanes), options.dropout, options.recurrent_dropout
         )
