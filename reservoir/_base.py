@@ -329,12 +329,12 @@ def _given_states(initial_state, layout, shape, dtype) -> np.ndarray:
         raise ValueError("`initial_state` must hold states of one shape.") from None
     if states.dtype.kind not in "fiub":
         raise ValueError(f"`initial_state` must hold real numbers, got dtype {states.dtype}.")
-    states = states.astype(dtype, copy=False)
+    states, given = states.astype(dtype, copy=False), states.shape
     if states.ndim == len(shape) - 1 and shape[0] == 1:
         states = states[None]
     if states.shape != shape:
         wanted = shape[1:] if layout.form == "rows" else shape
-        raise ValueError(f"`initial_state` must have shape {wanted}, got {states.shape}.")
+        raise ValueError(f"`initial_state` must have shape {wanted}, got {given}.")
     if not np.isfinite(states).all():
         raise ValueError("`initial_state` contains NaN or infinity.")
     return np.ascontiguousarray(states)

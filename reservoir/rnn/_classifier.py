@@ -227,21 +227,22 @@ class RNNClassifier(ClassifierMixin, BaseRNN):
 
     layout = "auto"  # what a 2-D X means is settled: rows are sequences
 
-    def _check_params(self):
+    def _check_params(self, owner):
         if not isinstance(self.weight_init, str) or self.weight_init == "reservoir":
             from echocast._checks import refuse
 
             from ._init import INITIALISERS
 
             rule = f"a str among {set(INITIALISERS)}"
-            refuse("weight_init", type(self).__name__, rule, self.weight_init)
-        return super()._check_params()
+            refuse("weight_init", owner, rule, self.weight_init)
+        return super()._check_params(owner)
 
     def _head(self):
         return ClassHead(len(self.classes_))
 
     def _read(self, X, groups, *, reset, dtype):
-        rows, layout = read_labelled(self, X, groups=groups, reset=reset, dtype=dtype)
+        with np.errstate(over="ignore"):  # what is too large for float32 is refused as infinite
+            rows, layout = read_labelled(self, X, groups=groups, reset=reset, dtype=dtype)
         is_array = not isinstance(X, (list, tuple)) and _ndim(X) == 3
         padded = is_array and layout.form == "list"  # it had padding, which has been cut off
         return Sequences(rows, layout, int(_shape(X)[1]) if padded else None)

@@ -50,8 +50,7 @@ class BaseRNN(
 
     # ------------------------------------------------------------------- checks
 
-    def _check_params(self) -> np.dtype:
-        owner = type(self).__name__
+    def _check_params(self, owner: str) -> np.dtype:
         check_option("cell", self.cell, owner, ("gru", "lstm", "relu", "tanh"))
         check_option("output", self.output, owner, ("auto", "last", "sequence"))
         check_option("recurrence", self.recurrence, owner, ("hidden", "output"))
@@ -218,7 +217,7 @@ class BaseRNN(
         return self
 
     def _learn(self, X, y, sample_weight, groups, *, fresh, one_epoch=False):
-        dtype = self._check_params() if fresh else self._keep_params()
+        dtype = self._check_params(type(self).__name__) if fresh else self._keep_params()
         sequences = self._read(X, groups, reset=fresh, dtype=dtype)
         data = self._read_training(X, y, sequences, sample_weight, fresh=fresh)
         rng = check_generator(self.random_state) if fresh else copy.deepcopy(self._fit_rng)
@@ -257,7 +256,7 @@ class BaseRNN(
 
     def _keep_params(self):
         """Check the parameters of a fit that goes on, and that its network still is theirs."""
-        self._check_params()
+        self._check_params(type(self).__name__)
         for name, value in self._asked().items():
             if not np.array_equal(value, self._fit_asked[name]):
                 raise ValueError(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from sklearn.utils.validation import check_array
+from sklearn.utils.validation import check_array, check_is_fitted
 
 from echocast._checks import check_number
 from echocast.exceptions import ForecastDivergedError
@@ -24,6 +24,7 @@ _CHECK_EVERY = 100  # steps between two looks for infinite outputs
 
 def generate(model: Any, n_steps: int, *, warmup: Any, initial_state: Any, X: Any) -> np.ndarray:
     """See `RNNRegressor.generate`."""
+    check_is_fitted(model)
     owner = type(model).__name__
     check_number("n_steps", n_steps, owner, low=1, closed="left", integer=True)
     network = model._fit_network

@@ -68,6 +68,7 @@ class Sequences:
         return out
 
 
+@np.errstate(over="ignore")  # what is too large for float32 is refused as infinite
 def read_sequences(
     estimator: Any, X: Any, *, groups: Any = None, reset: bool, dtype: Any, windows: bool = False
 ) -> Sequences:
@@ -96,15 +97,15 @@ def is_last(y: Any, sequences: Sequences, output: str, owner: str) -> bool:
     if layout.form == "groups":
         return len(y) == n != n_rows
     if layout.form == "list" and sequences.padded is None:
-        lengths = np.diff(layout.indptr)
-        stepwise = len(y) == n and all(
-            _ndim(part) > 0 and len(part) == length for part, length in zip(y, lengths)
-        )
-        return not stepwise
+        shapes = [_shape(part) for part in y]
+        if len(set(shapes)) > 1 or any(len(shape) > 1 for shape in shapes):
+            return False
+        return [shape[:1] for shape in shapes] != [(length,) for length in np.diff(layout.indptr)]
     n_steps = sequences.padded or int(layout.indptr[1])
-    return not (_ndim(y) >= 2 and tuple(_shape(y)[:2]) == (n, n_steps))
+    return _ndim(y) < 3 and tuple(_shape(y)[:2]) != (n, n_steps)
 
 
+@np.errstate(over="ignore")
 def read_step_targets(X: Any, y: Any, sequences: Sequences, *, dtype: Any, owner: str) -> tuple:
     """Targets (n_rows, n_targets) of each step, and whether they were single numbers."""
     refuse_reordered(X, y)
@@ -126,6 +127,7 @@ def cut_like(y: Any, sequences: Sequences, owner: str) -> list:
     return [part[:length] for part, length in zip(y, lengths)]
 
 
+@np.errstate(over="ignore")
 def read_vector_targets(y: Any, layout: SequenceLayout, *, dtype: Any, owner: str) -> tuple:
     """Targets (n_sequences, n_targets), one for each sequence, and whether y was 1-D."""
     n = layout.n_sequences

@@ -276,24 +276,18 @@ class RNNRegressor(MultiOutputMixin, RegressorMixin, BaseRNN):
 
     # --------------------------------------------------------------------- hooks
 
-    def _check_params(self):
-        owner = type(self).__name__
+    def _check_params(self, owner):
         check_option("loss", self.loss, owner, _LOSSES)
-        self._levels()
+        _checked_levels("quantile", self.quantile, owner)
         forcing = self.teacher_forcing
         if not callable(forcing) and not isinstance(forcing, str):
             check_number("teacher_forcing", forcing, owner, low=0, high=1)
         elif isinstance(forcing, str):
             check_option("teacher_forcing", forcing, owner, FORCINGS)
-        return super()._check_params()
+        return super()._check_params(owner)
 
     def _levels(self) -> tuple:
-        given = [self.quantile] if np.ndim(self.quantile) == 0 else list(self.quantile)
-        numbers = all(isinstance(q, (int, float, np.floating)) for q in given)
-        if not given or not numbers or not all(0 < q < 1 for q in given):
-            refuse("quantile", type(self).__name__, "a float in (0, 1) or a list of such",
-                   self.quantile)  # fmt: skip
-        return tuple(sorted({float(q) for q in given}))
+        return tuple(sorted(set(_checked_levels("quantile", self.quantile, type(self).__name__))))
 
     def _head(self):
         return ValueHead(self._fit_loss, self._fit_n_targets, self._fit_levels)
@@ -447,9 +441,9 @@ class RNNRegressor(MultiOutputMixin, RegressorMixin, BaseRNN):
         ndarray of shape (n_steps, n_targets, n_quantiles), or the form of X
             Increasing along the last axis; without the axis of targets if y was 1-D.
         """
-        levels = None if quantiles is None else np.atleast_1d(quantiles).tolist()
-        if levels is not None and not all(0 < q < 1 for q in levels):
-            refuse("quantiles", "predict_quantiles", "floats in (0, 1)", quantiles)
+        levels = None
+        if quantiles is not None:
+            levels = _checked_levels("quantiles", quantiles, "predict_quantiles")
         sequences = self._read_new(X, groups)
         outputs = self._outputs(self.theta_, sequences, self._given(sequences, initial_state))[0]
         values = self._head().quantiles(outputs, levels).astype(outputs.dtype)
@@ -547,3 +541,12 @@ class RNNRegressor(MultiOutputMixin, RegressorMixin, BaseRNN):
         tags = super().__sklearn_tags__()
         tags.target_tags.multi_output = True
         return tags
+
+
+def _checked_levels(name, given, owner):
+    """A level, or several, as a list of floats in (0, 1)."""
+    levels = list(given) if isinstance(given, (list, tuple, np.ndarray)) else [given]
+    numbers = all(isinstance(level, (int, float, np.floating)) for level in levels)
+    if not levels or not numbers or not all(0 < level < 1 for level in levels):
+        refuse(name, owner, "a float in (0, 1) or a list of such", given)
+    return [float(level) for level in levels]

@@ -8,9 +8,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
 from sklearn.utils.validation import check_is_fitted
 
-from echocast._checks import check_option
-
-from .._base import _dtype_name, transactional
+from .._base import transactional
 from .._sequences import SequenceLayout, checked_rows, read_targets, read_weights
 from .._window import check_window, column_scales, find_window
 from ._regressor import RNNRegressor
@@ -164,7 +162,8 @@ class WindowRNNRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         """
         owner = type(self).__name__
         check_window(self)
-        check_option("dtype", _dtype_name(self.dtype), owner, ("float32", "float64"))
+        regressor = RNNRegressor(output="last", include_input=True, **self._network_params())
+        regressor._check_params(owner)
         rows = checked_rows(self, X, reset=True, dtype=np.float64)
         layout = SequenceLayout("rows", np.array([0, len(rows)]))
         targets, self._fit_y_one_d = read_targets(y, layout, dtype=np.float64, owner=owner)
@@ -173,7 +172,6 @@ class WindowRNNRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         self.offset_, self.scale_ = column_scales(rows, self.window_columns_, weights)
         self.y_offset_, self.y_scale_ = column_scales(targets, np.empty((0, 0), int), weights)
         scaled = (targets - self.y_offset_) / self.y_scale_
-        regressor = RNNRegressor(output="last", include_input=True, **self._network_params())
         self.regressor_ = regressor.fit(self._windows(rows), scaled, sample_weight=weights)
         return self
 
