@@ -41,22 +41,21 @@ class EpochMonitor:
         self.estimator, self.data, self.fitted_at = estimator, {"X": X, "y": y}, fitted_at
         self.root = estimator._init_callback_context(max_subtasks=int(estimator.max_iter))
         self.root.call_on_fit_task_begin(estimator=estimator, **self.data)
-        self._begin()
 
-    def _begin(self):
+    def begin(self) -> None:
+        """Tell of the beginning of an epoch."""
         self.epoch = self.root.subcontext(task_name="epoch")
         self.epoch.call_on_fit_task_begin(estimator=self.estimator, **self.data)
 
     def __call__(self, state: Any) -> bool:
         """Tell of the end of an epoch; whether to stop."""
-        stop = self.epoch.call_on_fit_task_end(
-            estimator=self.estimator,
-            reconstruction_attributes=lambda: self.fitted_at(state),
-            **self.data,
+        return bool(
+            self.epoch.call_on_fit_task_end(
+                estimator=self.estimator,
+                reconstruction_attributes=lambda: self.fitted_at(state),
+                **self.data,
+            )
         )
-        if not stop and state.n_epochs < self.estimator.max_iter:
-            self._begin()
-        return bool(stop)
 
     def ended(self, state: Any) -> None:
         """Tell of the end of the fit."""

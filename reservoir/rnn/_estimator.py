@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import multiprocessing
 from abc import ABCMeta, abstractmethod
 from typing import Any, Self
 
@@ -239,6 +240,7 @@ class BaseRNN(
                 self, X, y, lambda state: self._fitted_at(state, sequences, data)
             )
         goes_on = one_epoch and not fresh and sequences.layout.form == self._fit_form == "rows"
+        goes_on = goes_on and not self.bidirectional  # which begins at both ends
         trained = train(
             Objective(self._fit_network, self._head(), training, alpha=self.alpha,
                       n_jobs=self._n_threads()),
@@ -338,7 +340,10 @@ class BaseRNN(
     def _n_threads(self):
         from joblib import effective_n_jobs
 
-        return 1 if self.n_jobs is None else effective_n_jobs(self.n_jobs)
+        # joblib warns in a daemon, which may have threads but no processes of its own.
+        if self.n_jobs is None or multiprocessing.current_process().daemon:
+            return 1
+        return effective_n_jobs(self.n_jobs)
 
     def _held_out(self, data, sequences, rng):
         """Training data without the held out part, and a function that scores parameters on it."""

@@ -75,7 +75,7 @@ def train(
     *,
     n_epochs: int,
     validate: Callable[[np.ndarray], float] | None = None,
-    monitor: Callable[[Trained], bool] | None = None,
+    monitor: Any = None,
     first_states: np.ndarray | None = None,
 ) -> Trained:
     """Train for at most `n_epochs` more epochs.
@@ -90,8 +90,8 @@ def train(
         Draws the order of batches, dropout masks and forcing, in this order in each update.
     validate : callable, optional
         From parameters to a score, of which the best is kept (early stopping).
-    monitor : callable, optional
-        Called after each epoch; a true result stops the training.
+    monitor : EpochMonitor, optional
+        Told when an epoch begins, and called after it; a true result stops the training.
     first_states : ndarray of shape (n_sequences, n_states), optional
         States before the first rows, where the sequences go on; they are then not cut.
 
@@ -160,6 +160,8 @@ class _Epochs:
         state, options = self.state, self.options
         best = _Best(options, state, score=validate is not None)
         for epoch in range(self.n_epochs):
+            if monitor is not None:
+                monitor.begin()
             loss, norm = self._epoch()
             state.n_epochs += 1
             state.loss_curve.append(loss)
@@ -301,7 +303,10 @@ def _minimise(objective, state, options, n_epochs, monitor):
         state.loss_curve.append(float(loss))
         state.grad_norms.append(norms[0])
         report(options.verbose, state, None)
-        return monitor is not None and monitor(state)
+        if monitor is None:
+            return False
+        monitor.begin()  # which iteration is the last one is known afterwards only
+        return monitor(state)
 
     result = minimise_lbfgs(
         loss_and_grad, state.theta, max_iter=n_epochs, max_fun=options.max_fun, tol=options.tol,
