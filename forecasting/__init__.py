@@ -32,6 +32,7 @@ from ._plot import ForecastDisplay
 from ._plot_backtest import BacktestDisplay
 from ._plot_reservoir import ReservoirDisplay
 from ._reservoir_forecaster import ReservoirForecaster
+from ._rnn import RNNForecaster
 from ._search import ForecastSearchCV
 from ._splits import PanelTimeSeriesSplit, SequentialSplit
 from ._transforms import (
@@ -63,6 +64,7 @@ __all__ = [
     "NVARForecaster",
     "NaiveForecaster",
     "PanelTimeSeriesSplit",
+    "RNNForecaster",
     "ReservoirDisplay",
     "ReservoirForecaster",
     "SeasonalDifference",

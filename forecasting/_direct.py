@@ -28,6 +28,8 @@ __all__ = [
     "DirectSeries",
     "advance_direct",
     "calibrate_direct",
+    "direct_chain",
+    "direct_chains",
     "learn_direct",
     "predict_direct",
 ]
@@ -79,7 +81,8 @@ class DirectSeries:
     def for_new(self, forecaster: Any, Y: np.ndarray, first: int) -> DirectSeries:
         """The same network with transforms of a series that is new to the pool."""
         left = self.network.reference == "seasonal"
-        chain = _chain(forecaster, _filled(Y), forecaster.season_length_, seasonal=not left)
+        season, owner = forecaster.season_length_, forecaster._owner
+        chain = direct_chain(forecaster.transforms, _filled(Y), season, owner, seasonal=not left)
         return replace(self, chain=chain, origin=first)
 
     def restarted(self, Y: np.ndarray, X: np.ndarray, static: np.ndarray, first: int) -> Any:
@@ -199,7 +202,8 @@ def learn_direct(
     seed : int
     """
     season = forecaster.season_length_
-    chains, reference = _chains(forecaster, values, season)
+    filled = [_filled(Y) for Y in values]
+    chains, reference = direct_chains(forecaster.transforms, filled, season, forecaster._owner)
     transformed = [_transformed(c, Y, 0) for c, Y in zip(chains, values)]
     outside = [X[c.n_lost :] for c, X in zip(chains, exog)]
     for Z, Y, c in zip(transformed, values, chains):
@@ -219,20 +223,23 @@ def learn_direct(
     return out
 
 
-def _chains(forecaster, values, season):
-    """Fitted transforms of each series, and what targets are relative to."""
-    filled = [_filled(Y) for Y in values]
-    strong = [_strength(Y, season) > _STRONG for Y in filled]
+def direct_chains(
+    transforms: Any, values: list[np.ndarray], season: int, owner: str
+) -> tuple[list[Chain], str]:
+    """Fitted transforms of each series without gaps, and what targets are relative to."""
+    strong = [_strength(Y, season) > _STRONG for Y in values]
     n_seasons = np.median([len(Y) for Y in values]) / max(season, 1)
     left = np.mean([s.mean() for s in strong]) > 0.5 and n_seasons >= _MANY_SEASONS
-    chains = [_chain(forecaster, Y, season, seasonal=not left) for Y in filled]
+    chains = [direct_chain(transforms, Y, season, owner, seasonal=not left) for Y in values]
     return chains, "seasonal" if left else "last"
 
 
-def _chain(forecaster, Y, season, *, seasonal):
+def direct_chain(
+    transforms: Any, Y: np.ndarray, season: int, owner: str, *, seasonal: bool
+) -> Chain:
     """Fitted transforms of one series without gaps."""
     rule = partial(_automatic, seasonal=seasonal)
-    return fitted_chain(forecaster.transforms, Y, season, forecaster._owner, rule)
+    return fitted_chain(transforms, Y, season, owner, rule)
 
 
 def _automatic(Y, season, *, seasonal):

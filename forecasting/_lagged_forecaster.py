@@ -77,8 +77,12 @@ class LaggedForecaster(BaseForecaster):
         values, exog = values[lead:], exog[lead:]
         model, whole = self._learnt(values, exog, seed)
         self._fit_scores = None
-        if self.interval != "bootstrap":
+        if self.interval in ("adaptive", "conformal"):
             self._fit_scores = self._calibrate(values, exog, seed, model.chain)
+        self._keep(model, values, whole, exog)
+
+    def _keep(self, model, values, whole, exog):
+        """Remember a model, which saw the rows `whole` in place of `values` with NaN."""
         seen = ~np.isnan(values).any(axis=1)
         self._fit_memory = model.start(whole, exog, 0).observing(seen)
         self._fit_errors, residuals = model.errors(whole, exog, None if seen.all() else seen)

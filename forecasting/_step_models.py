@@ -22,6 +22,7 @@ from sklearn.utils.validation import has_fit_parameter
 
 from echocast.reservoir import (
     LocalESNRegressor,
+    RNNRegressor,
     SequenceScaler,
     carries_state,
     continue_fit,
@@ -160,6 +161,26 @@ class SequenceSteps(_Forward):
         return other
 
 
+class TrainedSteps(SequenceSteps):
+    """The same with an `RNNRegressor`, which has no leave-one-out errors and may go on training."""
+
+    def _fresh(self):
+        return TrainedSteps(self.template)
+
+    def learn(self, rows, targets, state, weights=None):
+        rows = self._headed(rows[None])[0]
+        weights = None if weights is None else [weights]
+        return self._around(
+            continue_fit(self.model, [rows], [targets], state=state, sample_weight=weights)
+        )
+
+    def errors(self, rows, targets, n_last, weights=None):
+        return _Forward.errors(self, rows, targets, n_last, weights)
+
+    def lean(self):
+        return self
+
+
 class RidgeSteps(StepModel):
     """A ridge on functions of single rows, whose penalty is taken as large as is harmless.
 
@@ -286,7 +307,8 @@ def step_model(regressor: Any, context: int) -> Callable[[], StepModel]:
     """What makes unfitted step models of a regressor, which is cloned and never changed."""
     *heads, last = _parts(regressor)
     if carries_state(last) and not any(map(_takes_sequences, heads)):
-        return lambda: SequenceSteps(regressor)
+        kind = TrainedSteps if isinstance(last, RNNRegressor) else SequenceSteps
+        return lambda: kind(regressor)
     return lambda: PlainSteps(regressor, context)
 
 

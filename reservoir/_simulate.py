@@ -18,6 +18,8 @@ from ._activations import elementwise
 from ._factor import RowBuffer
 from ._running import LEAST_FREEDOM, RunningReadout
 from ._sequences import SequenceLayout
+from .rnn._continue import continue_training
+from .rnn._regressor import RNNRegressor
 
 __all__ = ["continue_fit", "leave_one_out_errors", "simulate_paths", "with_penalty", "without_rows"]
 
@@ -180,29 +182,32 @@ def _read_start(esn, n_steps, history, lags, state, X, innovations):
 
 def continue_fit(
     esn: Any,
-    X: np.ndarray,
-    y: np.ndarray,
+    X: Any,
+    y: Any,
     *,
     state: np.ndarray,
-    sample_weight: np.ndarray | None = None,
+    sample_weight: Any = None,
 ) -> Any:
     """A copy that has learnt more rows, with the reservoir in a given state before the first.
 
     Parameters
     ----------
-    esn : ESNRegressor
-        Fitted on one sequence; not changed.
+    esn : ESNRegressor or RNNRegressor
+        Fitted, an ESN on one sequence; not changed.
     X : ndarray of shape (n_steps, n_features)
+        For an `RNNRegressor` also a list of such, like `y` and `sample_weight`.
     y : ndarray of shape (n_steps, n_targets)
     state : ndarray of shape (n_units,)
-        State before the first row; ``esn.state_`` continues where the fit ended.
+        State before the first row; ``esn.state_`` continues where the fit ended. For a list
+        (n_sequences, n_states).
     sample_weight : ndarray of shape (n_steps,), optional
         Weights of the rows; a row of weight zero drives the reservoir alone.
 
     Returns
     -------
-    ESNRegressor
-        As ``esn.partial_fit(X, y)`` would leave it, if `state` is where the fit ended.
+    ESNRegressor or RNNRegressor
+        As ``esn.partial_fit(X, y)`` would leave an ESN, if `state` is where the fit ended. An
+        RNN is trained for five epochs at a tenth of its learning rate.
 
     Examples
     --------
@@ -214,6 +219,8 @@ def continue_fit(
     >>> bool(np.allclose(longer.coef_, half.partial_fit(u[250:-1], u[251:]).coef_))
     True
     """
+    if isinstance(esn, RNNRegressor):
+        return continue_training(esn, X, y, state, sample_weight)
     other = copy.copy(esn)
     other._fit_ends = {None: (np.asarray(state, dtype=esn.state_.dtype), 0)}
     return other.partial_fit(X, y, sample_weight=sample_weight)

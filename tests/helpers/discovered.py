@@ -10,6 +10,7 @@ from echocast import forecasting
 from echocast.reservoir import ESNRegressor
 
 SMALL = {"n_units": 12, "random_state": 0}
+SHORT = {"hidden_layer_sizes": 4, "max_iter": 8, "random_state": 0}
 NAIVE = forecasting.NaiveForecaster("drift")
 ESN = forecasting.ESNForecaster(**SMALL)
 
@@ -27,6 +28,14 @@ SETTINGS = {
         },
     ],
     "AutoESNForecaster": [{"horizon": 3, "n_seeds": 1, "n_boot": 20, "random_state": 0}],
+    "RNNForecaster": [
+        SHORT,
+        {**SHORT, "interval": "conformal", "missing": "mask", "n_members": 2},
+        {**SHORT, "loss": "gaussian", "interval": "model", "cell": "lstm", "calendar": "auto"},
+        {**SHORT, "teacher_forcing": "scheduled", "lags": 2},
+        {**SHORT, "strategy": "direct", "horizon": 3},
+        {**SHORT, "strategy": "direct", "loss": "pinball", "interval": "model", "fourier": {12: 1}},
+    ],
     "NaiveForecaster": [{"strategy": s} for s in ("last", "seasonal", "drift", "mean")],
     "ReservoirForecaster": [{"regressor": ESNRegressor(12, random_state=0), "context": 20}],
     "ForecastSearchCV": [
