@@ -99,7 +99,7 @@ def test_the_scoring_monitor_of_scikit_learn():
     assert scores[5] != scores[0]
     data = ragged()
     labels = [0, 1, 0, 1]
-    monitor = ScoringMonitor(scoring=None)
+    monitor = ScoringMonitor(scoring="accuracy")
     classifier(max_iter=3).set_callbacks(monitor).fit(data, labels)
     assert len(monitor.get_logs().data_as_pandas) == 4
 
