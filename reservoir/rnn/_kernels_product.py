@@ -123,7 +123,7 @@ def _build_tile(context, builder, args, n_rows, n_lanes, size):
 
 def _walk(matrix, a, a_row, a_k, b, b_panel, b_k, n_k, c, c_row, m, n_panels, add):
     """Cover a product with tiles; `matrix` only tells its dtype, and what it has is compiled."""
-    raise NotImplementedError("called by compiled code alone")
+    raise RuntimeError("called by compiled code alone")
 
 
 @chosen_by_type(_walk)

@@ -220,8 +220,9 @@ class Objective:
     def _shards(self, chunk):
         from ._nodes import shard_bounds
 
-        n = self.network.units[0]
-        return shard_bounds(chunk.packed.rows.shape[1], GATES[self.network.cell] * n * n)
+        n_steps, n_lanes = chunk.packed.rows.shape
+        work = GATES[self.network.cell] * sum(n * n for n in self.network.units)
+        return shard_bounds(n_lanes, work * len(self.network.directions), n_steps)
 
     def _new_works(self):
         from ._nodes import Workspace

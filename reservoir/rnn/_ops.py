@@ -198,8 +198,11 @@ def affine(x: Any, W: Any, b: Any = None) -> Var:
     def vjp(g):
         if not flat:
             g = g.reshape(-1, n_outputs)
+        back = None
+        if x.needs_grad:  # a product with a single column is slow in BLAS
+            back = (g * W.data if n_outputs == 1 else g @ W.data).reshape(shape)
         return (
-            (g @ W.data).reshape(shape) if x.needs_grad else None,
+            back,
             g.T @ rows if W.needs_grad else None,
             # Several times as fast as a sum over the first axis.
             np.ones(len(g), dtype=g.dtype) @ g if b is not None and b.needs_grad else None,
