@@ -1,7 +1,7 @@
 """Time of one training step of recurrent networks, against PyTorch on the same processor.
 
-Run with ``python benchmarks/bench_rnn.py`` where PyTorch is installed (``pip install torch
---index-url https://download.pytorch.org/whl/cpu``); about three minutes.
+Run with ``python benchmarks/bench_rnn.py`` where PyTorch is installed (``pip install torch``);
+about three minutes.
 
 A step is forward, backward, mean squared error over all rows, clipping of the gradient's norm to
 1 and Adam, in float32, for 100 steps of 8 inputs and one layer. Both libraries get the same data
@@ -14,67 +14,48 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
-from echocast.reservoir.rnn._losses import squared_error
-from echocast.reservoir.rnn._nodes import N_GATES, Workspace, recurrent_layer, shard_bounds
-from echocast.reservoir.rnn._ops import affine
+from echocast.reservoir.rnn._heads import ValueHead
+from echocast.reservoir.rnn._network import GATES, Network
+from echocast.reservoir.rnn._objective import Objective, TrainData, one_blas_thread
 from echocast.reservoir.rnn._optim import clip_gradient, make_optimizer
-from echocast.reservoir.rnn._params import ParamLayout
-from echocast.reservoir.rnn._tape import Tape, Var
 
 N_STEPS, N_INPUTS = 100, 8
 RATE, MAX_NORM = 1e-3, 1.0
 
 
 class Ours:
-    """A layer, a linear readout and Adam over the shards of a batch."""
+    """What an estimator does in each update: gradient by batch shards, clipping, Adam."""
 
     def __init__(self, cell, n_units, X, Y, weights, n_threads):
-        self.cell, self.X, self.Y, self.n_threads = cell, X, Y, n_threads
-        n_sequences, n = X.shape[1], n_units
-        self.layout = ParamLayout({name: value.shape for name, value in weights.items()})
-        self.theta = np.empty(self.layout.size, np.float32)
-        for name, view in self.layout.views(self.theta).items():
-            view[...] = weights[name]
-        self.optimizer = make_optimizer("adam", self.layout.size, np.float32)
-        self.shards = shard_bounds(n_sequences, N_GATES[cell] * n * n)
-        self.grads = [np.empty_like(self.theta) for _ in self.shards]
-        self.works = [Workspace() for _ in self.shards]
-        self.pool = ThreadPoolExecutor(n_threads)
-        self.zero = Var(np.zeros((n_sequences, n), np.float32))
-        self.share = np.float32(1 / Y[..., 0].size)
-
-    def _shard(self, k):
-        start, stop = self.shards[k]
-        self.grads[k][:] = 0
-        leaves = self.layout.leaves(self.theta, self.grads[k])
-        x = self.X[:, start:stop]
-        state = [Var(self.zero.data[start:stop])] * (2 if self.cell == "lstm" else 1)
-        with Tape() as tape:
-            h, _ = recurrent_layer(self.cell, Var(x), leaves, state, work=self.works[k])
-            outputs = affine(h, leaves["out.W"], leaves["out.b"])
-            weights = np.broadcast_to(self.share, x.shape[:2])
-            loss = squared_error(outputs, self.Y[:, start:stop], weights)
-        tape.backward(loss)
-        return float(loss.data)
+        n_sequences = X.shape[1]
+        network = Network(cell, "tanh", (n_units,), N_INPUTS, 1, 1, X.dtype)
+        names = {"out.W", "out.b"}
+        named = {k if k in names else f"layers.0.{k}": value for k, value in weights.items()}
+        self.theta = network.layout.pack(named, X.dtype)
+        rows, targets = (
+            np.ascontiguousarray(A.swapaxes(0, 1)).reshape(n_sequences * N_STEPS, -1)
+            for A in (X, Y)
+        )
+        indptr = N_STEPS * np.arange(n_sequences + 1)
+        data = TrainData(rows, indptr, targets, np.ones(len(rows), X.dtype))
+        head = ValueHead("squared_error", 1)
+        self.objective = Objective(network, head, data, n_jobs=n_threads)
+        lanes = np.stack([indptr[:-1], indptr[1:]], axis=1)
+        [self.chunk] = self.objective.chunks(lanes, np.arange(n_sequences), None)
+        self.grad = np.empty_like(self.theta)
+        self.optimizer = make_optimizer("adam", len(self.theta), X.dtype)
 
     def step(self):
-        one_by_one = self.n_threads == 1 or len(self.shards) == 1
-        run = map if one_by_one else self.pool.map
-        loss = sum(run(self._shard, range(len(self.shards))))
-        grad = self.grads[0]
-        for other in self.grads[1:]:
-            grad += other
-        clip_gradient(grad, MAX_NORM)
-        self.optimizer.step(self.theta, grad, RATE)
+        loss, _ = self.objective.gradient(self.theta, self.grad, self.chunk, None)
+        clip_gradient(self.grad, MAX_NORM)
+        self.optimizer.step(self.theta, self.grad, RATE)
         return loss
 
     def run(self, n_steps):
-        with threadpool_limits(1, "blas"):
+        with one_blas_thread():
             start = time.perf_counter()
             for _ in range(n_steps):
                 self.step()
@@ -120,7 +101,7 @@ class Torch:
 
 def make_problem(cell, n_units, batch_size):
     rng = np.random.RandomState(0)
-    n, width = n_units, N_GATES[cell] * n_units
+    n, width = n_units, GATES[cell] * n_units
     X = rng.standard_normal((N_STEPS, batch_size, N_INPUTS))
     Y = rng.standard_normal((N_STEPS, batch_size, 1))
     shapes = {"W_in": (width, N_INPUTS), "W": (width, n), "b": (width,)}
@@ -140,7 +121,7 @@ def compare(torch, cell, n_units, batch_size, n_threads, turns):
     difference = abs(ours.step() - theirs.step())
     n_steps = max(3, int(0.1 / theirs.run(2)))
     times = np.array([[way.run(n_steps) for way in (ours, theirs)] for _ in range(turns)])
-    ours.pool.shutdown()
+    ours.objective.close()
     return (*(1e3 * times.min(axis=0)), difference)
 
 
