@@ -244,7 +244,8 @@ class Objective:
         states = None if states is None else network.unflat(states)
         if forced is None and network.recurrence == "hidden":
             return network.run(leaves, x, packed, states, masks=masks, works=works)
-        teacher = self.data.before[packed.rows]
+        before: Any = self.data.before  # such networks are given it
+        teacher = before[packed.rows]
         if forced is None:
             return network.run_output(leaves, x, packed, teacher)
         return network.run_fed(

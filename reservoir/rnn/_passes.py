@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -106,7 +107,7 @@ def run_side_by_side(
         for first in range(0, n, _BATCH):
             chosen = slice(first, first + _BATCH)
             m = len(X[chosen])
-            state = None
+            state: Any = None
             if states is not None:
                 state = network.unflat(np.asarray(states[chosen], dtype=network.dtype))
             for start in range(0, n_steps, _STEPS):

@@ -25,7 +25,16 @@ from echocast.forecasting import (
     backtest,
     mase,
 )
-from echocast.reservoir import ESNRegressor, ReservoirTransformer, spectral_radius, topologies
+from echocast.reservoir import (
+    ESNRegressor,
+    LossCurveDisplay,
+    ReservoirTransformer,
+    RNNClassifier,
+    RNNRegressor,
+    WindowRNNRegressor,
+    spectral_radius,
+    topologies,
+)
 from echocast.testing import check_causal
 
 
@@ -38,6 +47,22 @@ def learn_a_system() -> np.ndarray:
     states = ReservoirTransformer(n_units=10, random_state=0).fit_transform(u)
     print(score, states.shape, topologies(), spectral_radius(np.eye(3)))
     return np.asarray(esn.generate(100))
+
+
+def train_a_network(u: np.ndarray, labels: list[str]) -> np.ndarray:
+    rnn = RNNRegressor(
+        hidden_layer_sizes=(32, 16), cell="lstm", loss="pinball", quantile=[0.1, 0.9]
+    )
+    assert_type(rnn.fit(u[:-1], u[1:]), RNNRegressor)
+    assert_type(rnn.partial_fit(u[:-1], u[1:]), RNNRegressor)
+    score: float = rnn.score(u[:-1], u[1:])
+    weights: dict[str, np.ndarray] = rnn.params_
+    print(score, weights["out.W"], rnn.transform([u])[0], rnn.predict_quantiles(u), rnn.n_iter_)
+    LossCurveDisplay.from_estimator(rnn).plot()
+    clf = RNNClassifier(weight_init="spectral").fit([u, u], labels)
+    assert_type(clf.partial_fit([u, u], labels, classes=labels), RNNClassifier)
+    print(clf.predict_proba([u]), clf.classes_, WindowRNNRegressor().fit(u, u[:, 0]).predict(u))
+    return np.asarray(rnn.generate(100, warmup=u))
 
 
 def forecast_a_series() -> pd.DataFrame:
