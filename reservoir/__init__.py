@@ -31,6 +31,7 @@ from .rnn._display import LossCurveDisplay
 from .rnn._eigen import EigenReport, eigen_report
 from .rnn._jacobians import gradient_norm_by_lag, jacobian_product
 from .rnn._lyapunov import lyapunov_exponents
+from .rnn._markov import MarkovChain
 from .rnn._reference import bptt_reference
 from .rnn._regressor import RNNRegressor
 from .rnn._window import WindowRNNRegressor
@@ -42,6 +43,7 @@ __all__ = [
     "EigenReport",
     "LocalESNRegressor",
     "LossCurveDisplay",
+    "MarkovChain",
     "NVARRegressor",
     "RNNClassifier",
     "RNNRegressor",
