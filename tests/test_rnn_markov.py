@@ -79,6 +79,12 @@ def test_forms_of_sequences(X):
     assert chain.score(X) < 1.5
 
 
+def test_a_list_of_words_is_one_sequence_once_symbols_are_words():
+    chain = MarkovChain(1).fit([["go", "stop"], ["go", "stop", "go"]])
+    assert chain.predict_proba(["go", "stop"]).shape == (2, 2)
+    assert chain.sample(2, prime=["go"], temperature=0) == ["stop", "go"]
+
+
 def test_contexts_do_not_reach_from_one_sequence_into_the_next():
     apart = MarkovChain(1, vocabulary="ab").fit(["aa", "bb"])
     assert apart.predict_proba("a")[0, 1] < MarkovChain(1).fit("aabb").predict_proba("a")[0, 1]

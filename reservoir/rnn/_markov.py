@@ -124,7 +124,8 @@ class MarkovChain(BaseEstimator):
 
     def _encoded(self, X):
         check_is_fitted(self)
-        sequences, single = read_symbols(X, type(self).__name__)
+        words = any(isinstance(s, str) and len(s) > 1 for s in self.symbols_)
+        sequences, single = read_symbols(X, type(self).__name__, words=words)
         return [encode(s, self._fit_numbers, type(self).__name__) for s in sequences], single
 
     def predict_proba(self, X: Any) -> Any:

@@ -10,12 +10,13 @@ import numpy as np
 __all__ = ["decode", "encode", "read_symbols", "vocabulary_of"]
 
 
-def read_symbols(X: Any, owner: str) -> tuple[list[Sequence], bool]:
+def read_symbols(X: Any, owner: str, *, words: bool = False) -> tuple[list[Sequence], bool]:
     """The sequences of X, and whether X was a single one.
 
     A str is one sequence of characters, and so is a 1-D array, or a list of symbols that are no
     sequences themselves (ints, for instance). A list of str, of lists or of arrays is several.
-    A list of words is one sequence of words only as an array or a tuple of them.
+    A list of words is one sequence of words as an array or a tuple of them, and always where
+    `words` says that symbols are words.
     """
     if isinstance(X, str):
         return [X], True
@@ -34,7 +35,8 @@ def read_symbols(X: Any, owner: str) -> tuple[list[Sequence], bool]:
             f"sequences; got {type(X).__name__}."
         )
     parts = list(X)
-    nested = [isinstance(part, (str, list, tuple, np.ndarray)) for part in parts]
+    kinds = (list, tuple, np.ndarray) if words else (str, list, tuple, np.ndarray)
+    nested = [isinstance(part, kinds) for part in parts]
     if not any(nested):
         return [parts], True
     if not all(nested):
