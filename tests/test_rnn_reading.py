@@ -141,6 +141,9 @@ def test_weights_of_every_form_are_the_same():
     ):
         assert_array_equal(model.theta_, expected)
     assert not np.allclose(regressor().fit(X, Y).theta_, expected)
+    for size in (1e-40, 1e38, 1e300):  # beyond float32
+        far = regressor(dtype="float32").fit(X, Y, sample_weight=[size * w for w in flat])
+        assert_allclose(far.theta_, expected, atol=1e-4)
     doubled = regressor().fit(X, Y, sample_weight=[2 * w for w in flat])
     assert_allclose(doubled.theta_, expected, rtol=1e-9)  # only the ratios of weights count
 

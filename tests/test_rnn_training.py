@@ -188,6 +188,17 @@ def test_a_classifier_holds_out_a_share_of_each_class():
         clone(model).set_params(validation_fraction=0.01).fit(data, labels)
 
 
+def test_too_little_to_validate_with_is_refused():
+    data, targets = several()
+    ends = [t[-1, 0] for t in targets]
+    with pytest.raises(ValueError, match=r"fewer than 2 target\(s\) to validate with"):
+        regressor(early_stopping=True).fit(data, ends)  # one sequence of ten
+    model = regressor(early_stopping=True, validation_fraction=0.2).fit(data, ends)
+    assert np.isfinite(model.validation_scores_).all()
+    with pytest.raises(ValueError, match="solver='lbfgs' ends by `tol` and `max_iter`"):
+        regressor(early_stopping=True, solver="lbfgs").fit(data, targets)
+
+
 def test_training_stops_when_the_score_does_not_improve():
     model = regressor(max_iter=50, early_stopping=True, tol=1e9, n_iter_no_change=3).fit(X, Y)
     assert model.n_iter_ == 4

@@ -266,7 +266,9 @@ class RNNClassifier(ClassifierMixin, BaseRNN):
         if not known.all():
             raise ValueError(
                 f"y has the label {labels[~known].tolist()[0]!r}, which is not among the classes "
-                f"{self.classes_.tolist()}. Name all of them in the first partial_fit: classes=..."
+                f"{self.classes_.tolist()}. "
+                "Name all of them in the first partial_fit (classes=...), or begin afresh with "
+                "warm_start=False."
             )
         weights = read_case_weights(sample_weight, sequences.layout, last=last, dtype=dtype)
         before = self._labels_before(numbers, sequences, last, dtype)

@@ -126,6 +126,11 @@ class BaseRNN(
                 "A bidirectional network cannot be trained on its own outputs: it needs all "
                 "inputs first. Use teacher_forcing=1.0."
             )
+        if self.solver == "lbfgs" and self.early_stopping:
+            raise ValueError(
+                "early_stopping=True judges epochs of 'adam', 'sgd' or 'rmsprop'; "
+                "solver='lbfgs' ends by `tol` and `max_iter`. Use early_stopping=False."
+            )
         draws = self.dropout or self.recurrent_dropout or self._is_fed()
         if self.solver == "lbfgs" and draws:
             raise ValueError(
@@ -345,13 +350,18 @@ class BaseRNN(
             return 1
         return effective_n_jobs(self.n_jobs)
 
+    _least_validated = 1
+
     def _held_out(self, data, sequences, rng):
         """Training data without the held out part, and a function that scores parameters on it."""
         part = self._validation_part(data, sequences, rng)
-        if data.weights[part].sum() == 0 or data.weights[~part].sum() == 0:
+        if not data.weights[~part].any() or (
+            np.count_nonzero(data.weights[part]) < self._least_validated
+        ):
             raise ValueError(
-                f"validation_fraction={self.validation_fraction} leaves nothing to "
-                "train on or to validate with. Use more data, or early_stopping=False."
+                f"validation_fraction={self.validation_fraction} leaves nothing to train on, or "
+                f"fewer than {self._least_validated} target(s) to validate with. Raise it, use "
+                "more data, or early_stopping=False."
             )
         kept = TrainData(data.rows, data.indptr, data.targets, data.weights * ~part, data.before,
                          data.n_forced)  # fmt: skip

@@ -212,9 +212,13 @@ class Objective:
         return self.network.flat(self._run(leaves, chunk, states, None, None, None).states)
 
     def close(self) -> None:
-        """Let the threads go."""
+        """Let the threads go.
+
+        After an error they are not waited for: they end with the shard that they are at, which
+        nobody reads.
+        """
         if self._pool is not None:
-            self._pool.shutdown()
+            self._pool.shutdown(wait=False, cancel_futures=True)
             self._pool = None
 
     def _shards(self, chunk):

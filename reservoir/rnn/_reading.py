@@ -161,8 +161,12 @@ def read_case_weights(
     if sample_weight is None:
         return np.ones(n, dtype=dtype)
     of = SequenceLayout("rows", np.array([0, n])) if last else layout
-    weights = read_weights(sample_weight, of, dtype=dtype)
-    return np.ones(n, dtype=dtype) if weights is None else weights.astype(dtype)
+    weights = read_weights(sample_weight, of, dtype=np.float64)
+    if weights is None:
+        return np.ones(n, dtype=dtype)
+    if not 1e-15 < weights.max() < 1e15:  # only ratios count; sums must be in reach of float32
+        weights = weights / weights.max()
+    return weights.astype(dtype)
 
 
 def split_step_weights(sample_weight: Any, shape: tuple) -> tuple[Any, np.ndarray | None]:

@@ -369,6 +369,8 @@ class RNNRegressor(MultiOutputMixin, RegressorMixin, BaseRNN):
         else:
             bias[: len(mean)] = mean
 
+    _least_validated = 2  # R^2 needs two
+
     def _score_outputs(self, outputs, targets, weights):
         points = self._head().point(outputs)
         if not np.isfinite(points).all():
