@@ -24,7 +24,7 @@ from .._base import _check_leak, _dtype_name, _fitted_names, _given_states, tran
 from ._callbacks import CallbackSupportMixin, epoch_monitor, with_callbacks
 from ._init import INITIALISERS
 from ._network import Network
-from ._objective import Objective, TrainData
+from ._objective import Objective, TrainData, learnt_from
 from ._passes import run_sequences, step_outputs
 from ._reading import Sequences, read_sequences, warn_if_unscaled
 from ._train import Options, Trained, train
@@ -371,7 +371,7 @@ class BaseRNN(
             outputs = self._outputs(theta, sequences, None)[0]
             return self._score_outputs(outputs[part], data.targets[part], weights)
 
-        return _learnt_from(kept, self._fit_last), validate
+        return learnt_from(kept, self._fit_last), validate
 
     def _validation_part(self, data, sequences, rng):
         """Which targets are held out: the last block in time, or the last whole sequences."""
@@ -567,23 +567,3 @@ class BaseRNN(
 
     def _remember_targets(self, data: TrainData, layout: Any) -> None:
         """Keep what a closed loop starts from."""
-
-
-def _learnt_from(data: TrainData, last: bool) -> TrainData:
-    """The data without sequences, and ends of sequences, that have no weight."""
-    bounds = list(zip(data.indptr[:-1], data.indptr[1:]))
-    if last:
-        used = [(b - a) * bool(data.weights[i]) for i, (a, b) in enumerate(bounds)]
-        targets = np.flatnonzero(used)
-    else:
-        used = [int(np.max(np.flatnonzero(data.weights[a:b]) + 1, initial=0)) for a, b in bounds]
-    rows = np.concatenate([np.arange(a, a + n) for (a, _), n in zip(bounds, used)])
-    targets = targets if last else rows
-    return TrainData(
-        data.rows[rows],
-        np.concatenate([[0], np.cumsum([n for n in used if n])]).astype(np.int64),
-        data.targets[targets],
-        data.weights[targets],
-        None if data.before is None else data.before[rows],
-        data.n_forced,
-    )

@@ -17,7 +17,7 @@ from ._network import GATES, Masks, Network, Run
 from ._packed import Packed, pack, pieces_of
 from ._tape import Tape
 
-__all__ = ["Chunk", "Head", "Objective", "TrainData", "one_blas_thread"]
+__all__ = ["Chunk", "Head", "Objective", "TrainData", "learnt_from", "one_blas_thread"]
 
 
 @dataclass(frozen=True)
@@ -69,6 +69,29 @@ class TrainData:
         """Step of each row in its sequence."""
         lengths = np.diff(self.indptr)
         return np.arange(len(self.rows)) - np.repeat(self.indptr[:-1], lengths)
+
+
+def learnt_from(data: TrainData, last: bool) -> TrainData:
+    """The data without sequences, and ends of sequences, that have no weight.
+
+    `last` is whether sequences have the targets, rather than steps.
+    """
+    bounds = list(zip(data.indptr[:-1], data.indptr[1:]))
+    if last:
+        used = [(b - a) * bool(data.weights[i]) for i, (a, b) in enumerate(bounds)]
+        targets = np.flatnonzero(used)
+    else:
+        used = [int(np.max(np.flatnonzero(data.weights[a:b]) + 1, initial=0)) for a, b in bounds]
+    rows = np.concatenate([np.arange(a, a + n) for (a, _), n in zip(bounds, used)])
+    targets = targets if last else rows
+    return TrainData(
+        data.rows[rows],
+        np.concatenate([[0], np.cumsum([n for n in used if n])]).astype(np.int64),
+        data.targets[targets],
+        data.weights[targets],
+        None if data.before is None else data.before[rows],
+        data.n_forced,
+    )
 
 
 @dataclass(frozen=True)
