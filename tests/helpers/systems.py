@@ -2,6 +2,7 @@
 
 import functools
 import importlib.util
+import sys
 from pathlib import Path
 
 FOLDER = Path(__file__).resolve().parents[2] / "examples" / "systems"
@@ -12,7 +13,11 @@ def load(name):
     """The script `name` (without .py) as a module; its ``run()`` returns a dict of floats."""
     spec = importlib.util.spec_from_file_location(f"systems_{name}", FOLDER / f"{name}.py")
     module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    sys.path.insert(0, str(FOLDER))  # as it is for a script: they share `tasks`
+    try:
+        spec.loader.exec_module(module)
+    finally:
+        sys.path.remove(str(FOLDER))
     return module
 
 
