@@ -24,6 +24,8 @@ _EARLY = 2 / 3  # of the rows teach the networks that errors are measured with
 _FEWEST_ERRORS = 8
 _UPDATES = 500
 _EPOCHS = (10, 300)
+_MANY = 20  # series of a pool, of which some can be held out
+_SIZES = ((3_000, 8), (10_000, 16), (np.inf, 32))  # units for at most so many rows
 _STRETCH = 100  # rows through which `RNNRegressor` takes gradients of long series
 
 
@@ -180,8 +182,7 @@ def learn_networks(
     parts = [RecurrentSteps(view, row, scaling) for row in fixed]
     tables = [m.examples(Y, X, k) for m, Y, X, k in zip(models, values, exog, known)]
     seeds = np.random.RandomState(seed).randint(2**31 - 1, size=n_members + 1)
-    if isinstance(params["max_iter"], str):
-        params = {**params, "max_iter": _epochs(lengths, int(params["batch_size"]))}
+    params = _settled(params, lengths)
     networks = _trained(params, seeds[:-1], parts, [tables[i] for i in order], order)
     models = [m.with_networks(one.sharing(networks)) for m, one in zip(models, parts)]
     if errors:
@@ -239,6 +240,19 @@ def _window(lengths, n_columns, season, direct, lags, horizon, reference, owner)
     if horizon is None:
         wanted = max(1, min(wanted, shortest - chosen[-1] - _FEWEST_ROWS))
     return [(wanted - 1, int(wanted))], chosen
+
+
+def _settled(params, lengths):
+    """Parameters without "auto" that depends on the number of rows."""
+    params = dict(params)
+    if isinstance(params["max_iter"], str):
+        params["max_iter"] = _epochs(lengths, int(params["batch_size"]))
+    if isinstance(params["early_stopping"], str):
+        params["early_stopping"] = len(lengths) >= _MANY
+    if isinstance(params["hidden_layer_sizes"], str):
+        n_rows = int(lengths.sum())
+        params["hidden_layer_sizes"] = next(n for most, n in _SIZES if n_rows <= most)
+    return params
 
 
 def _epochs(lengths, batch_size):
