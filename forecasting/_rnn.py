@@ -251,10 +251,7 @@ class RNNForecaster(LaggedForecaster):
         check_option("loss", self.loss, owner, _LOSSES)
         options = ("adaptive", "bootstrap", "conformal", "model")
         check_option("interval", self.interval, owner, options)
-        if isinstance(self.early_stopping, str):
-            check_option("early_stopping", self.early_stopping, owner, ("auto",))
-        if isinstance(self.hidden_layer_sizes, str):
-            check_option("hidden_layer_sizes", self.hidden_layer_sizes, owner, ("auto",))
+        self._check_network()
         check_number("n_boot", self.n_boot, owner, low=2, integer=True)
         check_number("n_members", self.n_members, owner, low=1, integer=True)
         check_number("max_iter", self.max_iter, owner, low=0, integer=True, also=("auto",))
@@ -271,6 +268,24 @@ class RNNForecaster(LaggedForecaster):
         if self._is_direct and not _is_one(self.teacher_forcing):
             rule = "1.0 unless strategy='recursive', as direct forecasts feed nothing back"
             refuse("teacher_forcing", owner, rule, self.teacher_forcing)
+
+    def _check_network(self):
+        """Refuse under this class's name what `RNNRegressor` would refuse later."""
+        owner = self._owner
+        check_option("cell", self.cell, owner, ("gru", "lstm", "relu", "tanh"))
+        check_option("solver", self.solver, owner, ("adam", "lbfgs", "rmsprop", "sgd"))
+        check_number("learning_rate_init", self.learning_rate_init, owner, low=0, closed="neither")
+        for name in ("dropout", "recurrent_dropout"):
+            check_number(name, getattr(self, name), owner, low=0, high=1, closed="left")
+        for name in ("alpha", "tol", "weight_decay"):
+            check_number(name, getattr(self, name), owner, low=0, closed="left")
+        for name in ("batch_size", "n_iter_no_change"):
+            check_number(name, getattr(self, name), owner, low=1, integer=True)
+        check_option("dtype", self.dtype, owner, ("float32", "float64"))
+        if isinstance(self.early_stopping, str):
+            check_option("early_stopping", self.early_stopping, owner, ("auto",))
+        if isinstance(self.hidden_layer_sizes, str):
+            check_option("hidden_layer_sizes", self.hidden_layer_sizes, owner, ("auto",))
 
     @property
     def _is_direct(self):

@@ -66,12 +66,8 @@ class RecurrentModel(LaggedModel):
         self.effect = self._known_effect(Z, E)
         Z, _ = self._cleared(Z, E)
         self.low, self.high = Z.min(axis=0), Z.max(axis=0)
-        self.horizon = self._horizon_of(steps)
+        self.horizon = max(shift for shift, _ in steps) + 1
         self.lags: tuple = ()
-
-    @staticmethod
-    def _horizon_of(steps):
-        return max(shift for shift, _ in steps) + 1
 
     def examples(
         self, Y: np.ndarray, X: np.ndarray, known: np.ndarray | None
@@ -98,7 +94,8 @@ class RecurrentModel(LaggedModel):
 
     def for_static(self, static: np.ndarray) -> RecurrentModel:
         """A copy for a series with other static columns."""
-        return self.with_networks(self.models[0].for_static(static))
+        steps: Any = self.models[0]
+        return self.with_networks(steps.for_static(static))
 
     def errors(self, Y, X, known=None):
         """As `LaggedModel.errors`, by networks that learnt from the first rows alone."""
@@ -212,7 +209,8 @@ def chain_for_new(
     like: RecurrentModel, Y: np.ndarray, season: int, transforms: Any, owner: str
 ) -> Chain:
     """Transforms of a series that is new to the pool of `like`."""
-    view = like.models[0].view
+    steps: Any = like.models[0]
+    view = steps.view
     if not view.season:
         return scaled(fitted_chain(transforms, Y, season, owner), Y, season, False)
     chain = direct_chain(transforms, Y, season, owner, seasonal=view.season == 1)
