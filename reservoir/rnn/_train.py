@@ -63,7 +63,6 @@ class Trained:
     n_updates: int = 0
     n_skipped: int = 0
     rate: float | None = None
-    converged: bool = False
     states: np.ndarray | None = None
 
 
@@ -173,10 +172,7 @@ class _Epochs:
             report(options.verbose, state, score)
             stop = monitor is not None and monitor(state)
             if best.settled(-loss if score is None else score, state) or stop:
-                state.converged = True
                 break
-            if epoch + 1 == self.n_epochs and options.learning_rate in ("linear", "cosine"):
-                state.converged = True  # the schedule has come to its end
         if best.theta is not None:
             state.theta = best.theta
         elif self.skips_in_a_row and not np.isfinite(state.loss_curve[-1]):
@@ -315,7 +311,6 @@ def _minimise(objective, state, options, n_epochs, monitor):
     if not np.isfinite(result.fun):
         raise TrainingDivergedError(state.n_updates, 1)
     state.theta = np.ascontiguousarray(result.x, dtype=state.theta.dtype)
-    state.converged = bool(result.success)
 
 
 def report(verbose: bool, state: Trained, score: float | None) -> None:
