@@ -76,7 +76,8 @@ class RNNForecaster(LaggedForecaster):
     batch_size : int, default=32
         Series, or stretches of a long one, that are learnt from at a time.
     max_iter : int or "auto", default="auto"
-        Epochs. "auto" takes as many as make about 500 updates, but 10 to 300.
+        Epochs. "auto" takes as many as make about 500 updates, or 1,000 with early stopping, but
+        10 to 300.
     tol : float, default=1e-4
     n_iter_no_change : int, default=10
     early_stopping : bool or "auto", default="auto"

@@ -22,7 +22,7 @@ _MOST_STEPS = 100
 _FEWEST_ROWS = 4
 _EARLY = 2 / 3  # of the rows teach the networks that errors are measured with
 _FEWEST_ERRORS = 8
-_UPDATES = 500
+_UPDATES, _UPDATES_STOPPED = 500, 1000  # the latter where held out series say when to stop
 _EPOCHS = (10, 300)
 _MANY = 20  # series of a pool, of which some can be held out
 _SIZES = ((3_000, 8), (10_000, 16), (np.inf, 32))  # units for at most so many rows
@@ -243,25 +243,26 @@ def _window(lengths, n_columns, season, direct, lags, horizon, reference, owner)
 def _settled(params, lengths):
     """Parameters without "auto" that depends on the number of rows."""
     params = dict(params)
-    if isinstance(params["max_iter"], str):
-        params["max_iter"] = _epochs(lengths, int(params["batch_size"]))
     if isinstance(params["early_stopping"], str):
         params["early_stopping"] = len(lengths) >= _MANY
+    if isinstance(params["max_iter"], str):
+        n_updates = _UPDATES_STOPPED if params["early_stopping"] else _UPDATES
+        params["max_iter"] = _epochs(lengths, int(params["batch_size"]), n_updates)
     if isinstance(params["hidden_layer_sizes"], str):
         n_rows = int(lengths.sum())
         params["hidden_layer_sizes"] = next(n for most, n in _SIZES if n_rows <= most)
     return params
 
 
-def _epochs(lengths, batch_size):
-    """Epochs that make about as many updates as a small network learns from."""
+def _epochs(lengths, batch_size, n_updates):
+    """Epochs that make about so many updates."""
     n_long = max(1, min(batch_size, int(lengths.sum()) // (10 * _STRETCH)))
     if len(lengths) < n_long:  # long series are cut into lanes, and these into stretches
         in_epoch = int(lengths.sum()) / (n_long * _STRETCH)
     else:
         pieces = 1 if lengths.max() <= 2 * _STRETCH else np.median(lengths) / _STRETCH
         in_epoch = -(-len(lengths) // batch_size) * pieces
-    return int(np.clip(_UPDATES / max(in_epoch, 1.0), *_EPOCHS))
+    return int(np.clip(n_updates / max(in_epoch, 1.0), *_EPOCHS))
 
 
 def _trained(params, seeds, parts, tables, order):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import numpy as np
 from scipy.special import ndtri
 
+from echocast.exceptions import UnscaledDataWarning
 from echocast.reservoir import RNNRegressor, continue_fit, run_from
 
 from ._step_models import StepModel
@@ -247,9 +249,12 @@ def train_networks(
     """
     plain = all(w.all() for w in weights)
     fitted = []
-    for seed in seeds:
-        rnn = RNNRegressor(output="sequence", random_state=seed, **params)
-        fitted.append(rnn.fit(X, y, sample_weight=None if plain else weights))
+    with warnings.catch_warnings():
+        # the scale is that of the whole series, from which its first part may differ
+        warnings.simplefilter("ignore", UnscaledDataWarning)
+        for seed in seeds:
+            rnn = RNNRegressor(output="sequence", random_state=seed, **params)
+            fitted.append(rnn.fit(X, y, sample_weight=None if plain else weights))
     return fitted
 
 
