@@ -49,3 +49,11 @@ def test_20_gated_cells_carry_a_number_over_a_hundred_steps():
     assert found["mse_lstm"] <= 0.01
     assert found["mse_gru"] <= 0.01
     assert found["mse_tanh"] >= 0.12
+
+
+def test_fine_tuning_improves_the_reservoir_that_it_starts_from():
+    found = systems.run("exp_bridge_finetune")
+    assert found["states_differ"] <= 1e-10
+    assert found["forecasts_differ"] <= 1e-8
+    assert found["mean_after"] < found["mean_before"]
+    assert found["n_better"] >= 4
