@@ -20,13 +20,12 @@ import numpy as np
 
 from . import _ops as ops
 from ._init import initialise_cell, initialise_dense
+from ._nodes import N_GATES
 from ._packed import Packed
 from ._params import ParamLayout, is_weight
 from ._tape import Var, as_var, emit
 
 __all__ = ["Masks", "Network", "Run"]
-
-GATES = {"rnn": 1, "lstm": 4, "gru": 3}
 
 
 @dataclass(frozen=True)
@@ -80,7 +79,8 @@ class Network:
     leak : float or ndarray of shape (n_units,)
         Share of the new state; for the cell "rnn".
     h0 : "zeros", "learned" or list of tuple of ndarray
-        State before the first step: for each layer (h,), or (h, c) of an LSTM.
+        State before the first step: for each layer (h,), or (h, c) of an LSTM. Backward
+        directions start from zeros.
     """
 
     cell: str
@@ -124,7 +124,7 @@ class Network:
     def layout(self) -> ParamLayout:
         """Names and shapes of all parameters."""
         shapes: dict[str, tuple] = {}
-        width, gates = self.n_inputs, GATES[self.cell]
+        width, gates = self.n_inputs, N_GATES[self.cell]
         for i, n in enumerate(self.units):
             for infix in self.directions:
                 name = f"layers.{i}.{infix}"
@@ -230,7 +230,7 @@ class Network:
                     self.cell,
                     inputs,
                     self._weights(leaves, i, infix),
-                    states[i],
+                    states[i] if k == 0 else [as_var(np.zeros_like(s.data)) for s in states[i]],
                     packed.sizes,
                     leak=self._leak(i),
                     activation=self.activation,
@@ -255,7 +255,6 @@ class Network:
         self,
         leaves: dict,
         x: np.ndarray,
-        packed: Packed,
         states: list | None,
         teacher: np.ndarray,
         forced: np.ndarray,
@@ -281,32 +280,35 @@ class Network:
             states = self.first_states(leaves, x.shape[1])
         own: Any = teacher[0] if before is None else before
         outputs, hidden = [], []
+        shared: list[dict] = [{} for _ in self.units]
         for t in range(len(x)):
             fed = as_var(teacher[t])
             if not forced[t].all():
                 fed = ops.where(forced[t][:, None], teacher[t], own)
-            h, states = self.step(leaves, x[t], fed, states, masks)
-            outputs.append(self.read(leaves, h, x[t]))
+            seen = as_var(x[t]) if self.recurrence == "output" else self.fed_input(x[t], fed)
+            h, states = self.step(leaves, seen, fed, states, masks, shared)
+            outputs.append(self.read(leaves, h, seen))
             hidden.append(h)
             own = decode(outputs[-1])
-        if self.last:
-            rows = ops.stack(outputs, axis=0)
-            ends = (packed.lengths - 1, np.arange(x.shape[1]))
-            return Run(ops.getitem(rows, ends), hidden, states)
         return Run(ops.stack(outputs, axis=0), [ops.stack(hidden, axis=0)], states)
 
-    def step(self, leaves, x, fed, states, masks=None) -> tuple[Var, list]:
-        """One step of all layers: the states that the readout sees, and the states after it."""
+    def fed_input(self, x: np.ndarray, fed: Var) -> Var:
+        """Inputs (n_pieces, n_inputs) of a step with `fed` in the place of the first columns."""
+        if self.n_fed == self.n_inputs:
+            return fed
+        others = np.ascontiguousarray(x[:, self.n_fed :])
+        return ops.concat([fed, as_var(others)], axis=-1)
+
+    def step(self, leaves, x, fed, states, masks=None, shared=None) -> tuple[Var, list]:
+        """One step of all layers: the states that the readout sees, and the states after it.
+
+        `x` is what the layers see, and `fed` the output before, of recurrence="output".
+        """
         from ._nodes import cell_step
 
         if self.recurrence == "output":
-            return self._output_layer(leaves, as_var(x), fed), states
-        level: Var = as_var(x)
-        if fed is not None:
-            level = fed if self.n_fed == self.n_inputs else ops.concat(
-                [fed, as_var(np.ascontiguousarray(x[:, self.n_fed :]))], axis=-1
-            )  # fmt: skip
-        after = []
+            return self._output_layer(leaves, x, fed), states
+        level, after = x, []
         for i in range(len(self.units)):
             state = cell_step(
                 self.cell,
@@ -316,6 +318,7 @@ class Network:
                 leak=self._leak(i),
                 activation=self.activation,
                 mask=None if masks is None else masks.recurrent[i][0],
+                shared=None if shared is None else shared[i],
             )
             after.append(state)
             level = state[0]
@@ -323,13 +326,23 @@ class Network:
                 level = ops.mul(level, masks.outputs[i])
         return level, after
 
-    def run_output(self, leaves: dict, x: np.ndarray, packed: Packed, teacher: np.ndarray) -> Run:
+    def steppers(self, theta: np.ndarray, n_sequences: int) -> list:
+        """The layers as `Stepper`, to go on one step at a time without gradients."""
+        from ._nodes import Stepper
+
+        views = self.layout.views(theta)
+        return [
+            Stepper(
+                self.cell, self._weights(views, i, ""), n_sequences,
+                leak=self._leak(i), activation=self.activation,
+            )
+            for i in range(len(self.units))
+        ]  # fmt: skip
+
+    def run_output(self, leaves: dict, x: np.ndarray, teacher: np.ndarray) -> Run:
         """All steps at once of recurrence="output", given the outputs before them."""
         h = self._output_layer(leaves, as_var(x), as_var(teacher))
-        if not self.last:
-            return Run(self.read(leaves, h, x), [h], [])
-        ends = (packed.lengths - 1, np.arange(x.shape[1]))
-        return Run(self.read(leaves, ops.getitem(h, ends), x[ends]), [h], [])
+        return Run(self.read(leaves, h, x), [h], [])
 
     def _output_layer(self, leaves, x, fed):
         drive = ops.affine(x, leaves["layers.0.W_in"], leaves["layers.0.b"])

@@ -63,7 +63,7 @@ class RNNRegressor(MultiOutputMixin, RegressorMixin, BaseRNN):
         Share a of the new state in each step, for cells "tanh" and "relu".
     h0 : {"zeros", "learned"} or array of shape (n_states,), default="zeros"
         State before the first step; an array holds the states of all layers one after the
-        other (h, then c for an LSTM).
+        other (h, then c for an LSTM). Backward directions start from zeros.
     include_input : bool, default=False
         Whether the output sees the inputs beside the states.
     teacher_forcing : float, str or callable, default=1.0
@@ -128,8 +128,9 @@ class RNNRegressor(MultiOutputMixin, RegressorMixin, BaseRNN):
         "spectral" (spectral radius 0.9), "uniform" (PyTorch's), or "reservoir": an echo state
         network of that size is fitted first, and its weights and ridge readout are where
         training starts. An `ESNRegressor` may be given; the network then takes its size, leak
-        rate, activation and `include_input`. Grid searches clone and refit one that is fitted;
-        wrap it in scikit-learn's `FrozenEstimator` to keep it.
+        rate, activation and `include_input`, and starts from zero whatever its `predict_state`.
+        Grid searches clone and refit one that is fitted; wrap it in scikit-learn's
+        `FrozenEstimator` to keep it.
     layout : {"auto", "windows"}, default="auto"
         "windows": each row of a 2-D X is one univariate sequence, the oldest value first.
     shuffle : bool, default=True
@@ -308,22 +309,14 @@ class RNNRegressor(MultiOutputMixin, RegressorMixin, BaseRNN):
             raise ValueError(
                 f"y has {targets.shape[1]} targets, but {owner} is expecting {self._fit_n_targets}."
             )
-        sample_weight, known = split_step_weights(sample_weight, targets.shape)
+        known = None
+        if not last:
+            sample_weight, known = split_step_weights(sample_weight, sequences, targets.shape)
         weights = read_case_weights(sample_weight, sequences.layout, last=last, dtype=dtype)
         before = self._outputs_before(sequences, targets, last)
         if known is not None:  # the head knows NaN for what is not to be learnt
             targets = np.where(known, targets, dtype.type(np.nan))
-        data = TrainData(
-            sequences.rows, sequences.indptr, targets, weights, before, int(self.washout)
-        )
-        if self.washout and not last:
-            weights[data.position < self.washout] = 0
-            if not weights.any():
-                raise ValueError(
-                    f"washout={self.washout} leaves no step to train on; sequences have "
-                    f"{int(np.diff(sequences.indptr).max())} steps at most."
-                )
-        return data
+        return TrainData(sequences.rows, sequences.indptr, targets, weights, before)
 
     def _outputs_before(self, sequences, targets, last):
         """True outputs one step earlier, for networks that see outputs; zero before the first."""
@@ -388,7 +381,7 @@ class RNNRegressor(MultiOutputMixin, RegressorMixin, BaseRNN):
     def _remember_targets(self, data, layout):
         targets = data.targets
         ends = targets if self._fit_last else targets[layout.indptr[1:] - 1]
-        self.last_output_ = layout.per_sequence(ends.copy())
+        self.last_output_ = layout.per_sequence(ends.copy())  # NaN where it was left out
         self._fit_range = (np.fmin.reduce(targets, axis=0), np.fmax.reduce(targets, axis=0))
 
     # ---------------------------------------------------------------- prediction
