@@ -9,11 +9,13 @@ import numpy as np
 from echocast._checks import check_flag, check_generator, check_number, check_option, refuse
 
 from ._adaptive import begin_scores
-from ._closed_loop import bands
+from ._closed_loop import bands, completed
 from ._intervals import ConformalScores, conformal_origins, path_bands
 from ._lagged_forecaster import LaggedForecaster
 from ._levels import level_bounds
 from ._mask import advance_masked, leading_rows, repeat_known
+from ._pooled_rows import canonical
+from ._rnn_errors import enough_errors, joint_draws, shared_errors
 from ._rnn_network import RecurrentModel, chain_for_new, learn_networks
 from ._rnn_steps import DrawnSteps, QuantileSteps, learn_more
 
@@ -52,11 +54,12 @@ class RNNForecaster(LaggedForecaster):
         horizon at once; for panels (``pooling="global"``) it is the better one.
     horizon : int, optional
         Steps that "direct" gives at once; later ones continue from the forecasts. By default two
-        seasons or 12, at most 100 and a third of the rows.
+        seasons or 12, at most 100 and a third of the rows, and no more than the shortest series
+        of a pool leaves beside its `lags`: give it, or drop such a series, if that is too few.
     lags : int, list of int or None, default=None
         Steps back that the network is shown at each step, beside what its state remembers: an
-        int p means 1 to p; 1 is always among them. None takes 1 for "recursive", and one season
-        (or 3) for "direct", which sees them relative to the newest value.
+        int p means 1 to p; 1 is always among them, and 2 for "direct", which sees them relative
+        to the newest value. None takes 1 for "recursive", and one season (or 3) for "direct".
     pooling : {"local", "global"}, default="local"
         For a panel: a network for each series, or one for all, in which only transforms belong
         to a series. `apply` then takes series that fit has not seen.
@@ -109,7 +112,8 @@ class RNNForecaster(LaggedForecaster):
         value (that of the season before, while a pool learns) and learns nothing from it.
     interval : {"bootstrap", "conformal", "adaptive", "model"}, default="bootstrap"
         "bootstrap" draws errors that another network, trained on the first two thirds of the
-        rows, makes in the last third; those of "direct" are drawn for all steps together.
+        rows, makes in the last third; those of "direct" are drawn for all steps together. A
+        series of a pool with few of them takes those of the whole pool, in its own scale.
         "conformal" and "adaptive" as in `ESNForecaster`. "model" takes the distributions that
         the losses "pinball", "gaussian" and "student_t" learn: quantiles of "direct", and else
         paths drawn step by step.
@@ -163,6 +167,8 @@ class RNNForecaster(LaggedForecaster):
     >>> direct.set_params(random_state=0).fit(y.iloc[:-11]).predict(11, level=80).columns.tolist()
     ['sunspots', 'lo-80', 'hi-80']
     """
+
+    _fit_factor = 1.0  # of the errors drawn for all steps together, where they are a pool's
 
     def __init__(
         self,
@@ -368,6 +374,26 @@ class RNNForecaster(LaggedForecaster):
         ):
             member._fit_scores = score
             member._keep(model, Y, filled, X)
+        self._share_errors(members, known, outside, static)
+
+    @staticmethod
+    def _share_errors(members, values, exog, static):
+        """Give series that have few errors those of the whole pool, which are of one scale."""
+        fixed = np.zeros((len(members), 0)) if static is None else static
+        order = canonical(values, exog, fixed)
+        shared = shared_errors([members[i]._fit_errors for i in order])
+        for member in members:
+            member._fit_shared_errors = shared
+            member._choose_errors(member._fit_errors)
+
+    def _choose_errors(self, own):
+        """Draw from the errors of this series, or from those of its pool."""
+        horizon = self._fit_model.horizon
+        self._fit_errors, factor = enough_errors(own, self._fit_shared_errors, horizon)
+        if horizon == 1:  # later ones join them
+            self._fit_errors = factor * self._fit_errors
+        else:
+            self._fit_factor = factor
 
     def _calibrate_pool(self, members, values, filled, exog, seen, settings):
         """Errors from rolling origins of networks that know the rows before all of them."""
@@ -379,18 +405,18 @@ class RNNForecaster(LaggedForecaster):
             known=[None if k is None else k[:n] for k, (n, _) in zip(seen, cuts)],
             **settings,
         )
-        scores, n_columns = [], self._n_columns_of(members)
-        for model, Y, whole, X, (n_train, ends) in zip(early, values, filled, exog, cuts):
-            n_ahead = ConformalScores.steps_for(len(Y) - n_train)
-            forecasts = model.paths_from(whole, X, ends, n_ahead)[:, :n_columns]
-            bends = model.chain.bends(n_columns)
-            measured = ConformalScores.measure(forecasts, Y[:, :n_columns], ends, bends)
-            scores.append(begin_scores(measured, self.interval))
-        return scores
+        return [
+            member._scores_of(model, Y, whole, X, *cut)
+            for member, model, Y, whole, X, cut in zip(members, early, values, filled, exog, cuts)
+        ]
 
-    @staticmethod
-    def _n_columns_of(members):
-        return members[0]._n_columns
+    def _scores_of(self, model, values, whole, exog, n_train, ends):
+        """Errors of a model that knows the first `n_train` rows, from the origins `ends`."""
+        n_ahead, n_columns = ConformalScores.steps_for(len(values) - n_train), self._n_columns
+        forecasts = model.paths_from(whole, exog, ends, n_ahead)[:, :n_columns]
+        bends = model.chain.bends(n_columns)
+        measured = ConformalScores.measure(forecasts, values[:, :n_columns], ends, bends)
+        return begin_scores(measured, self.interval)
 
     def _advance_pool(self, members, values, exog, refit):
         if self.pooling == "local" or not refit:
@@ -404,8 +430,8 @@ class RNNForecaster(LaggedForecaster):
 
     def _taught(self, members, values, exog):
         """Networks that have learnt from the new rows of several series."""
-        parts = []
-        for member, Y, X in zip(members, values, exog):
+        parts, order = [], canonical(values, exog, np.zeros((len(members), 0)))
+        for member, Y, X in ((members[i], values[i], exog[i]) for i in order):
             model, memory = member._fit_model, member._fit_memory
             Y, X = member._with_past(Y, X)
             _, tables, *_ = advance_masked(model, memory, Y, X)
@@ -420,6 +446,8 @@ class RNNForecaster(LaggedForecaster):
         elif hasattr(self, "_fit_static"):
             self._fit_model = self._fit_model.for_static(self._fit_static)
         super()._restart(values, exog, first)
+        if self._fit_is_new:
+            self._measure_new(values, exog, first)
 
     def _model_for_new(self, values, exog, first):
         """The shared networks with transforms of a series that is new to the pool.
@@ -437,7 +465,28 @@ class RNNForecaster(LaggedForecaster):
             model = model.for_static(self._fit_static)
         return model, first + lead
 
+    def _measure_new(self, values, exog, first):
+        """Errors that the networks, which have seen no row of a new series, make in it."""
+        model = self._fit_model
+        rows, known, whole, _ = completed(self, model, values, exog, first)
+        own = np.empty((0, self._fit_shared_errors.shape[1]))
+        if not np.isnan(rows).any():
+            own = model.errors(whole, known)[0]
+        self._choose_errors(own)
+        if self.interval in ("adaptive", "conformal"):
+            n_train, ends = conformal_origins(len(rows))
+            n_first = len(values) - len(rows) + n_train
+            early, _ = self._model_for_new(values[:n_first], exog[:n_first], first)
+            self._fit_scores = self._scores_of(early, rows, whole, known, n_train, ends)
+
     # -------------------------------------------------------------- forecasting
+
+    def _innovations(self, n_steps, n_paths, rng):
+        horizon = self._fit_model.horizon
+        if horizon == 1 or not len(self._fit_errors):
+            return super()._innovations(n_steps, n_paths, rng)
+        drawn = joint_draws(self._fit_errors, horizon, n_steps, n_paths, rng)
+        return self._fit_factor * drawn
 
     def _paths(self, n_steps, exog, n_paths, rng):
         if self.interval != "model":

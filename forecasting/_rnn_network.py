@@ -110,14 +110,17 @@ class RecurrentModel(LaggedModel):
         other.early = None
         return other
 
-    def require(self, n_steps: int) -> None:
-        """Refuse a series that is too short to learn from by itself."""
+    def require(self, n_steps: int, n_series: int) -> None:
+        """Refuse a series that has too few rows, of all in a pool the shortest one."""
         needed = self.n_needed + _FEWEST_ROWS - 1
         if n_steps < needed:
+            of_pool = n_series > 1
+            what = "Length of the shortest series" if of_pool else "Length of `y`"
+            way_out = ", or fit without that series and `apply` to it later" if of_pool else ""
             raise ValueError(
-                f"Length of `y` ({n_steps}) must be greater than the window needed ({needed - 1}: "
+                f"{what} ({n_steps}) must be greater than the window needed ({needed - 1}: "
                 f"lags={self.lags[-1]}, {self.horizon} step(s) ahead, {self.chain.n_lost} rows "
-                "lost to differences). Use smaller `lags` or `horizon`."
+                f"lost to differences). Use smaller `lags` or `horizon`{way_out}."
             )
 
 
@@ -170,7 +173,7 @@ def learn_networks(
     shortest = int(np.argmin(lengths))
     for model in models:
         model.lags = lags
-    models[shortest].require(len(values[shortest]))
+    models[shortest].require(len(values[shortest]), len(values))
     season_of_view = {"none": 0, "last": 1, "seasonal": season}[reference]
     view = RowView(values[0].shape[1], lags, steps[0][1], season_of_view)
     fixed = np.zeros((len(values), 0)) if static is None else static

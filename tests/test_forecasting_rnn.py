@@ -9,6 +9,7 @@ from scipy.special import expit, ndtri
 
 from echocast.exceptions import ForecastDivergenceWarning, InvalidParameterError
 from echocast.forecasting import ForecastSearchCV, ReservoirForecaster, RNNForecaster, backtest
+from echocast.forecasting._rnn_errors import enough_errors, joint_draws
 from echocast.forecasting._rnn_steps import RowView, between
 from echocast.reservoir import RNNRegressor, run_from
 
@@ -234,6 +235,65 @@ def test_the_gaussian_head_covers_as_it_says(strategy):
     assert 2.0 < width.median() < 4.5  # 2.56 for the first step, 3.6 far ahead
 
 
+def walks(n_series, n_rows, seed=0):
+    steps = np.random.RandomState(seed).randn(n_rows, n_series).cumsum(axis=0)
+    return pd.concat({k: pd.Series(steps[:, k]) for k in range(n_series)}, names=["id", "t"])
+
+
+def test_short_series_of_a_pool_draw_from_the_errors_of_all():
+    """Each has 8 errors of 6 steps that overlap; of these alone intervals cover 0.62 and 0.62."""
+    panel = walks(100, 30)
+    time = panel.index.get_level_values(1)
+    model = make("direct", horizon=6, pooling="global", season_length=1, max_iter=60)
+    bands, truth = model.fit(panel[time < 24]).predict(6, level=[80, 95]), panel[time >= 24]
+    covered = [((bands[f"lo-{q}"] <= truth) & (truth <= bands[f"hi-{q}"])).mean() for q in (80, 95)]
+    assert 0.7 <= covered[0] <= 0.9  # 100 independent paths: two standard errors
+    assert covered[1] > 0.86
+
+
+def test_draws_of_joint_errors_are_as_wide_as_the_errors():
+    errors = np.random.RandomState(0).randn(8, 3) + 2  # a bias is an error, too
+    drawn = joint_draws(errors, 3, 5, 20_000, np.random.RandomState(0))
+    assert drawn.shape == (5, 1, 20_000)
+    np.testing.assert_allclose(drawn.mean(axis=2), 0, atol=0.1)
+    # mirror images, and Student's distribution with four degrees of freedom
+    expected = np.tile(2 * (errors**2).mean(axis=0), 2)[:5]
+    np.testing.assert_allclose(drawn[:, 0].var(axis=1), expected, rtol=0.25)
+
+
+def test_errors_of_a_pool_take_the_size_of_those_of_a_series():
+    shared = np.random.RandomState(0).randn(500, 2)
+    chosen, factor = enough_errors(3 * shared[:20], shared, 2)
+    assert chosen is shared
+    assert 2 < factor < 3
+    assert enough_errors(shared[:0], shared, 2)[1] == 1
+    own, factor = enough_errors(shared[:40], shared, 2)
+    assert (len(own), factor) == (40, 1.0)
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+@pytest.mark.parametrize("interval", ["bootstrap", "conformal", "adaptive"])
+def test_intervals_of_new_series_know_their_scale_and_no_labels(strategy, interval):
+    big = make(strategy, pooling="global", interval=interval)
+    first = big.fit(PANEL.rename({"a": "x"}, level=0))  # which then is the last one
+    new = pd.concat({"new": 7 * Y}, names=["id", "month"])
+    bands = first.apply(new).predict(3, level=80)
+    assert (bands["hi-80"] - bands["lo-80"]).max() < 0.5 * np.ptp(new)
+    other = make(strategy, pooling="global", interval=interval).fit(PANEL)
+    pd.testing.assert_frame_equal(other.apply(new).predict(3, level=80), bands)
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_refits_of_a_pool_know_no_order(strategy):
+    time = PANEL.index.get_level_values(1)
+    old, new = PANEL[time < INDEX[80]], PANEL[time >= INDEX[80]]
+    model = make(strategy, pooling="global", batch_size=2).fit(old)
+    again = pickle.loads(pickle.dumps(model))
+    backwards = pd.concat([new.loc[[k]] for k in ("c", "b", "a")])
+    forecast = model.update(new, refit=True).predict(3)
+    pd.testing.assert_series_equal(again.update(backwards, refit=True).predict(3), forecast)
+
+
 def test_direct_quantiles_are_those_of_the_head():
     model = make("direct", loss="gaussian", interval="model", transforms=["standardize"]).fit(Y)
     bands = model.predict(4, level=80, quantiles=[0.3])
@@ -419,3 +479,6 @@ def test_series_that_are_too_short_say_what_to_do():
         RNNForecaster(strategy="direct", horizon=30, lags=12).fit(Y[:40])
     with pytest.raises(ValueError, match="must be greater than the window needed"):
         make().fit(Y).apply(Y[:1])
+    pool = pd.concat({"a": Y, "b": Y[:5]}, names=["id", "month"])
+    with pytest.raises(ValueError, match=r"the shortest series \(5\) .*`apply` to it later"):
+        make("direct", pooling="global", lags=4).fit(pool)
