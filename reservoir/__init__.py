@@ -34,6 +34,8 @@ from .rnn._lyapunov import lyapunov_exponents
 from .rnn._markov import MarkovChain
 from .rnn._reference import bptt_reference
 from .rnn._regressor import RNNRegressor
+from .rnn._tree_reader import read_trees
+from .rnn._trees import RecursiveClassifier
 from .rnn._window import WindowRNNRegressor
 
 __all__ = [
@@ -47,6 +49,7 @@ __all__ = [
     "NVARRegressor",
     "RNNClassifier",
     "RNNRegressor",
+    "RecursiveClassifier",
     "ReservoirStream",
     "ReservoirTransformer",
     "RunningReadout",
@@ -62,6 +65,7 @@ __all__ = [
     "jacobian_product",
     "leave_one_out_errors",
     "lyapunov_exponents",
+    "read_trees",
     "register_activation",
     "register_topology",
     "run_from",
