@@ -30,6 +30,7 @@ from .rnn._classifier import RNNClassifier
 from .rnn._display import LossCurveDisplay
 from .rnn._eigen import EigenReport, eigen_report
 from .rnn._jacobians import gradient_norm_by_lag, jacobian_product
+from .rnn._language import CharRNN
 from .rnn._lyapunov import lyapunov_exponents
 from .rnn._markov import MarkovChain
 from .rnn._reference import bptt_reference
@@ -39,6 +40,7 @@ from .rnn._trees import RecursiveClassifier
 from .rnn._window import WindowRNNRegressor
 
 __all__ = [
+    "CharRNN",
     "DeepESNRegressor",
     "ESNClassifier",
     "ESNRegressor",

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from echocast._jit import SUMS, kernel
 
 __all__ = ["row_slopes", "row_sums", "rows_below_max"]
