@@ -22,6 +22,7 @@ from echocast._checks import (
 
 from .._base import _check_leak, _dtype_name, _fitted_names, _given_states, transactional
 from ._callbacks import CallbackSupportMixin, epoch_monitor, with_callbacks
+from ._deep_transition import TRANSITIONS
 from ._init import INITIALISERS
 from ._network import Network
 from ._objective import Objective, TrainData, learnt_from
@@ -35,7 +36,7 @@ _SOLVERS = ("adam", "lbfgs", "rmsprop", "sgd")
 _SCHEDULES = ("adaptive", "constant", "cosine", "invscaling", "linear")
 # What a network cannot change when training goes on.
 _KEPT = ("hidden_layer_sizes", "cell", "bidirectional", "recurrence", "include_input", "leak_rate",
-         "h0", "loss", "quantile", "layout", "dtype")  # fmt: skip
+         "transition", "transition_depth", "h0", "loss", "quantile", "layout", "dtype")  # fmt: skip
 _LONG = 200  # steps up to which gradients go through whole sequences
 _TRUNCATED = 100
 
@@ -55,6 +56,8 @@ class BaseRNN(
         check_option("cell", self.cell, owner, ("gru", "lstm", "relu", "tanh"))
         check_option("output", self.output, owner, ("auto", "last", "sequence"))
         check_option("recurrence", self.recurrence, owner, ("hidden", "output"))
+        check_option("transition", self.transition, owner, TRANSITIONS)
+        check_number("transition_depth", self.transition_depth, owner, low=1, integer=True)
         check_option("solver", self.solver, owner, _SOLVERS)
         check_option("learning_rate", self.learning_rate, owner, _SCHEDULES)
         check_option("layout", self.layout, owner, ("auto", "windows"))
@@ -112,6 +115,8 @@ class BaseRNN(
                 f"got cell={self.cell!r}, hidden_layer_sizes={self.hidden_layer_sizes!r}, "
                 f"bidirectional={self.bidirectional}."
             )
+        if self.transition != "stacked":
+            self._check_deep(gated)
         if gated and np.any(np.asarray(self.leak_rate) != 1):
             raise ValueError(
                 f"leak_rate={self.leak_rate!r} is for cell='tanh' and 'relu'; cell={self.cell!r} "
@@ -136,6 +141,17 @@ class BaseRNN(
             raise ValueError(
                 "solver='lbfgs' needs a loss without chance: use dropout=0, recurrent_dropout=0 "
                 "and teacher_forcing=1.0, or solver='adam'."
+            )
+
+    def _check_deep(self, gated):
+        """What an MLP from state to state can be combined with."""
+        leaky = np.any(np.asarray(self.leak_rate) != 1)
+        if gated or leaky or self.recurrence == "output":
+            raise ValueError(
+                f"transition={self.transition!r} makes plain layers deeper: it needs cell='tanh' "
+                "or 'relu', leak_rate=1.0 and recurrence='hidden'; got "
+                f"cell={self.cell!r}, leak_rate={self.leak_rate!r}, "
+                f"recurrence={self.recurrence!r}. Use transition='stacked' for others."
             )
 
     def _is_fed(self) -> bool:
@@ -305,6 +321,8 @@ class BaseRNN(
             "bidirectional": bool(self.bidirectional),
             "include_input": bool(self.include_input),
             "leak": self.leak_rate,
+            "transition": self.transition,
+            "depth": int(self.transition_depth),
         }
         network = Network(**{**settings, **changes})
         return Network(**{**settings, **changes, "h0": self._given_h0(network)})
@@ -525,12 +543,11 @@ class BaseRNN(
         network, params = self._fit_network, self.params_
         if network.recurrence == "output":
             raise ValueError("A network with recurrence='output' has no state to analyse.")
-        layers = []
-        for i in range(len(network.units)):
-            names = ("W_in", "W", "b", "b_n") if network.cell == "gru" else ("W_in", "W", "b")
-            weights = {name: params[f"layers.{i}.{name}"] for name in names}
-            layers.append((network.cell, weights, network.leak, network.activation))
-        return layers
+        cell = network.transition if network.is_deep else network.cell
+        return [
+            (cell, network._weights(params, i, ""), network.leak, network.activation)
+            for i in range(len(network.units))
+        ]
 
     @property
     def _n_features_out(self):

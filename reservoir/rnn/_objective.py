@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from threadpoolctl import ThreadpoolController
 
-from ._network import GATES, Masks, Network, Run
+from ._network import Masks, Network, Run
 from ._packed import Packed, pack, pieces_of
 from ._tape import Tape
 
@@ -248,8 +248,7 @@ class Objective:
         from ._nodes import shard_bounds
 
         n_steps, n_lanes = chunk.packed.rows.shape
-        work = GATES[self.network.cell] * sum(n * n for n in self.network.units)
-        return shard_bounds(n_lanes, work * len(self.network.directions), n_steps)
+        return shard_bounds(n_lanes, self.network.step_work(n_steps), n_steps)
 
     def _new_works(self):
         from ._nodes import Workspace

@@ -64,6 +64,12 @@ class RNNRegressor(MultiOutputMixin, RegressorMixin, BaseRNN):
     h0 : {"zeros", "learned"} or array of shape (n_states,), default="zeros"
         State before the first step; an array holds the states of all layers one after the
         other (h, then c for an LSTM).
+    transition : {"stacked", "deep", "deep_skip"}, default="stacked"
+        How a layer of cell "tanh" or "relu" gets from state to state. "deep": by an MLP,
+        ``h(t) = g(h(t-1), x(t))``; "deep_skip": ``h(t) = h(t-1) + g(h(t-1), x(t))``, with the
+        last layer of g linear and small at first.
+    transition_depth : int, default=2
+        Layers of g.
     include_input : bool, default=False
         Whether the output sees the inputs beside the states.
     teacher_forcing : float, str or callable, default=1.0
@@ -201,6 +207,8 @@ class RNNRegressor(MultiOutputMixin, RegressorMixin, BaseRNN):
         bidirectional: bool = False,
         leak_rate: float | ArrayLike = 1.0,
         h0: Any = "zeros",
+        transition: str = "stacked",
+        transition_depth: int = 2,
         include_input: bool = False,
         teacher_forcing: float | str | Callable = 1.0,
         washout: int = 0,
@@ -241,6 +249,8 @@ class RNNRegressor(MultiOutputMixin, RegressorMixin, BaseRNN):
         self.bidirectional = bidirectional
         self.leak_rate = leak_rate
         self.h0 = h0
+        self.transition = transition
+        self.transition_depth = transition_depth
         self.include_input = include_input
         self.teacher_forcing = teacher_forcing
         self.washout = washout
