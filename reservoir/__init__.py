@@ -26,6 +26,7 @@ from ._stream import ReservoirStream
 from ._topologies import register_topology, topologies
 from ._transformer import ReservoirTransformer
 from ._window import WindowESNRegressor
+from .rnn._attention_display import AttentionDisplay
 from .rnn._classifier import RNNClassifier
 from .rnn._display import LossCurveDisplay
 from .rnn._eigen import EigenReport, eigen_report
@@ -35,11 +36,14 @@ from .rnn._lyapunov import lyapunov_exponents
 from .rnn._markov import MarkovChain
 from .rnn._reference import bptt_reference
 from .rnn._regressor import RNNRegressor
+from .rnn._seq2seq import Seq2SeqTransducer
+from .rnn._seq2seq_regressor import Seq2SeqRegressor
 from .rnn._tree_reader import read_trees
 from .rnn._trees import RecursiveClassifier
 from .rnn._window import WindowRNNRegressor
 
 __all__ = [
+    "AttentionDisplay",
     "CharRNN",
     "DeepESNRegressor",
     "ESNClassifier",
@@ -55,6 +59,8 @@ __all__ = [
     "ReservoirStream",
     "ReservoirTransformer",
     "RunningReadout",
+    "Seq2SeqRegressor",
+    "Seq2SeqTransducer",
     "SequenceScaler",
     "WindowESNRegressor",
     "WindowRNNRegressor",
