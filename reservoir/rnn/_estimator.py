@@ -50,11 +50,13 @@ class BaseRNN(
 ):
     """Abstract: parameters of the constructor are stored by the final classes."""
 
+    _OUTPUTS: tuple = ("auto", "last", "sequence")
+
     # ------------------------------------------------------------------- checks
 
     def _check_params(self, owner: str) -> np.dtype:
         check_option("cell", self.cell, owner, ("gru", "lstm", "relu", "tanh"))
-        check_option("output", self.output, owner, ("auto", "last", "sequence"))
+        check_option("output", self.output, owner, self._OUTPUTS)
         check_option("recurrence", self.recurrence, owner, ("hidden", "output"))
         check_option("transition", self.transition, owner, TRANSITIONS)
         check_number("transition_depth", self.transition_depth, owner, low=1, integer=True)
