@@ -34,7 +34,7 @@ class Memory:
     ----------
     kind : {"additive", "dot", "scaled_dot"}
     values : Var of shape (n_places, n_sequences, m)
-        Padding may hold any numbers.
+        Padding may hold any finite numbers.
     lengths : ndarray of shape (n_sequences,)
         Places of each sequence, at least one.
     weights : mapping of Var
