@@ -246,14 +246,16 @@ class Seq2SeqTransducer(BaseSeq2Seq):
         owner = type(self).__name__
         dtype = self._check_params(owner)
         sources, _ = read_symbols(X, owner)
-        targets, _ = read_symbols(y, owner)
+        targets, _ = read_symbols(y, owner, name="y")
         if len(sources) != len(targets):
             raise ValueError(
                 "Found input variables with inconsistent numbers of samples: "
                 f"[{len(sources)}, {len(targets)}]. {owner} needs one output for each input."
             )
         self.symbols_ = vocabulary_of(_given(self.vocabulary, sources), owner)
-        self.target_symbols_ = vocabulary_of(_given(self.target_vocabulary, targets), owner)
+        self.target_symbols_ = vocabulary_of(
+            _given(self.target_vocabulary, targets), owner, name="y"
+        )
         self._fit_text = all(isinstance(target, str) for target in targets)
         self._fit_network = self._network(
             n_inputs=int(self.embedding_size),
@@ -290,7 +292,10 @@ class Seq2SeqTransducer(BaseSeq2Seq):
             y = [np.empty(0, np.int64)] * len(x)
         else:
             numbers = {symbol: i for i, symbol in enumerate(self.target_symbols_)}
-            y = [_encoded_target(target, numbers, owner) for target in targets]
+            y = [
+                encode(target, numbers, owner, name="y", vocabulary="target_vocabulary")
+                for target in targets
+            ]
         return Pairs(
             np.concatenate(x),
             _indptr(x),
@@ -334,7 +339,7 @@ class Seq2SeqTransducer(BaseSeq2Seq):
         check_is_fitted(self)
         symbols = self.symbols_ if name == "X" else self.target_symbols_
         words = any(isinstance(symbol, str) and len(symbol) > 1 for symbol in symbols)
-        return read_symbols(X, type(self).__name__, words=words)
+        return read_symbols(X, type(self).__name__, words=words, name=name)
 
     def predict(
         self, X: Any, *, beam_size: int | None = None, return_attention: bool = False
@@ -485,17 +490,6 @@ class Seq2SeqTransducer(BaseSeq2Seq):
 
 def _given(vocabulary, sequences):
     return sequences if vocabulary is None else [list(vocabulary)]
-
-
-def _encoded_target(target, numbers, owner):
-    try:
-        return encode(target, numbers, owner)
-    except ValueError:
-        unknown = next(symbol for symbol in target if symbol not in numbers)
-        raise ValueError(
-            f"y holds the symbol {unknown!r}, which {owner} has not seen in fit. Name all symbols "
-            "beforehand with target_vocabulary=..."
-        ) from None
 
 
 def _indptr(parts, more=0):
