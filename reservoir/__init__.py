@@ -36,6 +36,8 @@ from .rnn._lyapunov import lyapunov_exponents
 from .rnn._markov import MarkovChain
 from .rnn._reference import bptt_reference
 from .rnn._regressor import RNNRegressor
+from .rnn._self_attention_classifier import SelfAttentionClassifier
+from .rnn._self_attention_regressor import SelfAttentionRegressor
 from .rnn._seq2seq import Seq2SeqTransducer
 from .rnn._seq2seq_regressor import Seq2SeqRegressor
 from .rnn._tree_reader import read_trees
@@ -59,6 +61,8 @@ __all__ = [
     "ReservoirStream",
     "ReservoirTransformer",
     "RunningReadout",
+    "SelfAttentionClassifier",
+    "SelfAttentionRegressor",
     "Seq2SeqRegressor",
     "Seq2SeqTransducer",
     "SequenceScaler",

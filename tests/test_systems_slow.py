@@ -56,3 +56,10 @@ def test_16_a_deep_transition_needs_a_way_round_it():
     found = systems.run("exp_16_deep_transition")
     assert np.median([found[f"mse_deep_skip_{k}"] for k in range(3)]) <= 0.06
     assert min(found[f"mse_deep_{k}"] for k in range(3)) >= 0.12
+
+
+def test_14_self_attention_looks_up_what_an_lstm_would_have_to_keep():
+    found = systems.run("exp_14_self_attention")
+    assert found["accuracy"] >= 0.99
+    assert found["accuracy_lstm"] <= 0.5
+    assert found["looks_at_the_pair"] >= 0.9
