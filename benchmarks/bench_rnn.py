@@ -18,7 +18,8 @@ import time
 import numpy as np
 
 from echocast.reservoir.rnn._heads import ValueHead
-from echocast.reservoir.rnn._network import GATES, Network
+from echocast.reservoir.rnn._network import Network
+from echocast.reservoir.rnn._nodes import N_GATES
 from echocast.reservoir.rnn._objective import Objective, TrainData, one_blas_thread
 from echocast.reservoir.rnn._optim import clip_gradient, make_optimizer
 
@@ -101,7 +102,7 @@ class Torch:
 
 def make_problem(cell, n_units, batch_size):
     rng = np.random.RandomState(0)
-    n, width = n_units, GATES[cell] * n_units
+    n, width = n_units, N_GATES[cell] * n_units
     X = rng.standard_normal((N_STEPS, batch_size, N_INPUTS))
     Y = rng.standard_normal((N_STEPS, batch_size, 1))
     shapes = {"W_in": (width, N_INPUTS), "W": (width, n), "b": (width,)}

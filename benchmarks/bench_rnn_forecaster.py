@@ -36,7 +36,6 @@ PANELS = {  # steps, season
     "tourism/quarterly": (8, 4),
     "tourism/monthly": (24, 12),
     "hospital": (12, 12),
-    "births": (28, 7),
 }
 LONGEST = 3000  # rows of the daily births
 
@@ -65,10 +64,10 @@ def header(first):
     print(f"\n{first:<20}" + "".join(f"{k:>18}" for k in models(1, 0)))
 
 
-def bundled(seed):
-    """Rolling origins of the bundled series; seconds are those of a fit and its forecast."""
-    header("bundled, MASE")
-    for name, load, season, horizon, n_windows, step in BUNDLED:
+def rolling(cases, seed):
+    """Rolling origins, a fit at each; seconds are those of a fit and its forecast."""
+    header("single series, MASE")
+    for name, load, season, horizon, n_windows, step in cases:
         y, scores, seconds = load(), {}, {}
         for label, model in models(season, seed).items():
             began = time.perf_counter()
@@ -81,6 +80,12 @@ def bundled(seed):
         show(name, scores, seconds)
 
 
+def births(folder):
+    """The last rows of the daily births in the United States."""
+    frame = pd.read_csv(folder / "monash" / "us_births_daily.csv.gz")
+    return frame["births"].to_numpy(float)[-LONGEST:]
+
+
 def read(folder, name, development):
     """Training and test part of each series."""
     horizon, season = PANELS[name]
@@ -88,12 +93,6 @@ def read(folder, name, development):
         frame = pd.read_csv(folder / "monash" / "hospital_monthly.csv.gz")
         series = [frame[c].to_numpy(float) for c in frame.columns[1:]]
         train, test = [y[:-horizon] for y in series], [y[-horizon:] for y in series]
-    elif name == "births":
-        frame = pd.read_csv(folder / "monash" / "us_births_daily.csv.gz")
-        y = frame["births"].to_numpy(float)
-        ends = [len(y) - horizon * k for k in range(1, 6)]
-        train = [y[end - LONGEST : end] for end in ends]
-        test = [y[end : end + horizon] for end in ends]
     else:
         parts = [pd.read_csv(folder / f"{name}_{part}.csv.gz") for part in ("train", "test")]
         train, test = (
@@ -138,8 +137,10 @@ def main():
     arguments = parser.parse_args()
     warnings.simplefilter("ignore", EchocastWarning)
     if not arguments.no_bundled:
-        bundled(arguments.seed)
+        rolling(BUNDLED, arguments.seed)
     if arguments.data is not None:
+        case = ("US births, daily", lambda: births(arguments.data), 7, 28, 10, 28)
+        rolling([case], arguments.seed)
         panels(arguments.data, arguments.sets, arguments.development, arguments.seed)
 
 

@@ -39,8 +39,10 @@ class RNNForecaster(LaggedForecaster):
 
     Parameters
     ----------
-    hidden_layer_sizes : int or tuple of int, default=(32,)
-        Units of each layer. As in `RNNRegressor`, like all parameters of the same names.
+    hidden_layer_sizes : int, tuple of int or "auto", default="auto"
+        Units of each layer. "auto" takes one layer of 8 units for up to 3,000 rows of all series
+        together, 16 for up to 10,000, and else 32. As in `RNNRegressor`, like all parameters of
+        the same names.
     cell : {"gru", "lstm", "tanh", "relu"}, default="gru"
     strategy : {"recursive", "direct"}, default="recursive"
         "recursive" learns single steps and feeds forecasts back. "direct" gives all steps of the
@@ -55,14 +57,14 @@ class RNNForecaster(LaggedForecaster):
     pooling : {"local", "global"}, default="local"
         For a panel: a network for each series, or one for all, in which only transforms belong
         to a series. `apply` then takes series that fit has not seen.
-    n_members : int, default=1
+    n_members : int, default=3
         Networks with other first weights whose outputs are averaged.
     include_input : bool, default=True
         Whether the output sees the lags and exogenous columns beside the states.
     teacher_forcing : float, str or callable, default=1.0
         For "recursive": below 1, or "scheduled", training shows the network its own last output
         in place of the true one; older lags stay true.
-    loss : str, default="squared_error"
+    loss : str, default="huber"
         "squared_error", "absolute_error", "huber", "pinball" (quantiles), "gaussian" or
         "student_t"; of scaled values. The point forecast of "pinball" is the quantile next to the
         median, of the others the centre.
@@ -74,11 +76,13 @@ class RNNForecaster(LaggedForecaster):
     batch_size : int, default=32
         Series, or stretches of a long one, that are learnt from at a time.
     max_iter : int or "auto", default="auto"
-        Epochs.
+        Epochs. "auto" takes as many as make about 500 updates, or 1,000 with early stopping, but
+        10 to 300.
     tol : float, default=1e-4
     n_iter_no_change : int, default=10
-    early_stopping : bool, default=False
-        Whether to hold out the last block in time of a single series, or some series of a pool.
+    early_stopping : bool or "auto", default="auto"
+        Whether to hold out the last block in time of a single series, or some series of a pool,
+        and to keep the weights that are best there. "auto" does so for pools of 20 series or more.
     validation_fraction : float, default=0.1
     max_norm : float or None, default=1.0
     bptt_steps : int, None or "auto", default="auto"
@@ -160,16 +164,16 @@ class RNNForecaster(LaggedForecaster):
     def __init__(
         self,
         *,
-        hidden_layer_sizes: Any = (32,),
+        hidden_layer_sizes: Any = "auto",
         cell: str = "gru",
         strategy: str = "recursive",
         horizon: int | None = None,
         lags: Any = None,
         pooling: str = "local",
-        n_members: int = 1,
+        n_members: int = 3,
         include_input: bool = True,
         teacher_forcing: Any = 1.0,
-        loss: str = "squared_error",
+        loss: str = "huber",
         quantile: Any = (0.025, 0.1, 0.25, 0.5, 0.75, 0.9, 0.975),
         solver: str = "adam",
         learning_rate: str = "linear",
@@ -178,7 +182,7 @@ class RNNForecaster(LaggedForecaster):
         max_iter: int | str = "auto",
         tol: float = 1e-4,
         n_iter_no_change: int = 10,
-        early_stopping: bool = False,
+        early_stopping: bool | str = "auto",
         validation_fraction: float = 0.1,
         max_norm: float | None = 1.0,
         bptt_steps: int | str | None = "auto",
@@ -248,6 +252,7 @@ class RNNForecaster(LaggedForecaster):
         check_option("loss", self.loss, owner, _LOSSES)
         options = ("adaptive", "bootstrap", "conformal", "model")
         check_option("interval", self.interval, owner, options)
+        self._check_network()
         check_number("n_boot", self.n_boot, owner, low=2, integer=True)
         check_number("n_members", self.n_members, owner, low=1, integer=True)
         check_number("max_iter", self.max_iter, owner, low=0, integer=True, also=("auto",))
@@ -264,6 +269,24 @@ class RNNForecaster(LaggedForecaster):
         if self._is_direct and not _is_one(self.teacher_forcing):
             rule = "1.0 unless strategy='recursive', as direct forecasts feed nothing back"
             refuse("teacher_forcing", owner, rule, self.teacher_forcing)
+
+    def _check_network(self):
+        """Refuse under this class's name what `RNNRegressor` would refuse later."""
+        owner = self._owner
+        check_option("cell", self.cell, owner, ("gru", "lstm", "relu", "tanh"))
+        check_option("solver", self.solver, owner, ("adam", "lbfgs", "rmsprop", "sgd"))
+        check_number("learning_rate_init", self.learning_rate_init, owner, low=0, closed="neither")
+        for name in ("dropout", "recurrent_dropout"):
+            check_number(name, getattr(self, name), owner, low=0, high=1, closed="left")
+        for name in ("alpha", "tol", "weight_decay"):
+            check_number(name, getattr(self, name), owner, low=0, closed="left")
+        for name in ("batch_size", "n_iter_no_change"):
+            check_number(name, getattr(self, name), owner, low=1, integer=True)
+        check_option("dtype", self.dtype, owner, ("float32", "float64"))
+        if isinstance(self.early_stopping, str):
+            check_option("early_stopping", self.early_stopping, owner, ("auto",))
+        if isinstance(self.hidden_layer_sizes, str):
+            check_option("hidden_layer_sizes", self.hidden_layer_sizes, owner, ("auto",))
 
     @property
     def _is_direct(self):

@@ -22,8 +22,10 @@ _MOST_STEPS = 100
 _FEWEST_ROWS = 4
 _EARLY = 2 / 3  # of the rows teach the networks that errors are measured with
 _FEWEST_ERRORS = 8
-_UPDATES = 500
+_UPDATES, _UPDATES_STOPPED = 500, 1000  # the latter where held out series say when to stop
 _EPOCHS = (10, 300)
+_MANY = 20  # series of a pool, of which some can be held out
+_SIZES = ((3_000, 8), (10_000, 16), (np.inf, 32))  # units for at most so many rows
 _STRETCH = 100  # rows through which `RNNRegressor` takes gradients of long series
 
 
@@ -64,12 +66,8 @@ class RecurrentModel(LaggedModel):
         self.effect = self._known_effect(Z, E)
         Z, _ = self._cleared(Z, E)
         self.low, self.high = Z.min(axis=0), Z.max(axis=0)
-        self.horizon = self._horizon_of(steps)
+        self.horizon = max(shift for shift, _ in steps) + 1
         self.lags: tuple = ()
-
-    @staticmethod
-    def _horizon_of(steps):
-        return max(shift for shift, _ in steps) + 1
 
     def examples(
         self, Y: np.ndarray, X: np.ndarray, known: np.ndarray | None
@@ -96,7 +94,8 @@ class RecurrentModel(LaggedModel):
 
     def for_static(self, static: np.ndarray) -> RecurrentModel:
         """A copy for a series with other static columns."""
-        return self.with_networks(self.models[0].for_static(static))
+        steps: Any = self.models[0]
+        return self.with_networks(steps.for_static(static))
 
     def errors(self, Y, X, known=None):
         """As `LaggedModel.errors`, by networks that learnt from the first rows alone."""
@@ -180,8 +179,7 @@ def learn_networks(
     parts = [RecurrentSteps(view, row, scaling) for row in fixed]
     tables = [m.examples(Y, X, k) for m, Y, X, k in zip(models, values, exog, known)]
     seeds = np.random.RandomState(seed).randint(2**31 - 1, size=n_members + 1)
-    if isinstance(params["max_iter"], str):
-        params = {**params, "max_iter": _epochs(lengths, int(params["batch_size"]))}
+    params = _settled(params, lengths)
     networks = _trained(params, seeds[:-1], parts, [tables[i] for i in order], order)
     models = [m.with_networks(one.sharing(networks)) for m, one in zip(models, parts)]
     if errors:
@@ -211,7 +209,8 @@ def chain_for_new(
     like: RecurrentModel, Y: np.ndarray, season: int, transforms: Any, owner: str
 ) -> Chain:
     """Transforms of a series that is new to the pool of `like`."""
-    view = like.models[0].view
+    steps: Any = like.models[0]
+    view = steps.view
     if not view.season:
         return scaled(fitted_chain(transforms, Y, season, owner), Y, season, False)
     chain = direct_chain(transforms, Y, season, owner, seasonal=view.season == 1)
@@ -241,15 +240,29 @@ def _window(lengths, n_columns, season, direct, lags, horizon, reference, owner)
     return [(wanted - 1, int(wanted))], chosen
 
 
-def _epochs(lengths, batch_size):
-    """Epochs that make about as many updates as a small network learns from."""
+def _settled(params, lengths):
+    """Parameters without "auto" that depends on the number of rows."""
+    params = dict(params)
+    if isinstance(params["early_stopping"], str):
+        params["early_stopping"] = len(lengths) >= _MANY
+    if isinstance(params["max_iter"], str):
+        n_updates = _UPDATES_STOPPED if params["early_stopping"] else _UPDATES
+        params["max_iter"] = _epochs(lengths, int(params["batch_size"]), n_updates)
+    if isinstance(params["hidden_layer_sizes"], str):
+        n_rows = int(lengths.sum())
+        params["hidden_layer_sizes"] = next(n for most, n in _SIZES if n_rows <= most)
+    return params
+
+
+def _epochs(lengths, batch_size, n_updates):
+    """Epochs that make about so many updates."""
     n_long = max(1, min(batch_size, int(lengths.sum()) // (10 * _STRETCH)))
     if len(lengths) < n_long:  # long series are cut into lanes, and these into stretches
         in_epoch = int(lengths.sum()) / (n_long * _STRETCH)
     else:
         pieces = 1 if lengths.max() <= 2 * _STRETCH else np.median(lengths) / _STRETCH
         in_epoch = -(-len(lengths) // batch_size) * pieces
-    return int(np.clip(_UPDATES / max(in_epoch, 1.0), *_EPOCHS))
+    return int(np.clip(n_updates / max(in_epoch, 1.0), *_EPOCHS))
 
 
 def _trained(params, seeds, parts, tables, order):

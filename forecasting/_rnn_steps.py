@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import numpy as np
 from scipy.special import ndtri
 
+from echocast.exceptions import UnscaledDataWarning
 from echocast.reservoir import RNNRegressor, continue_fit, run_from
 
 from ._step_models import StepModel
@@ -52,7 +54,7 @@ class RowView:
         older = rows[..., D:n] - np.concatenate([rows[..., :D]] * (len(self.lags) - 1), axis=-1)
         return np.concatenate([np.clip(older, -_FARTHEST, _FARTHEST), rows[..., n:]], axis=-1)
 
-    def reference(self, rows: np.ndarray) -> np.ndarray | float:
+    def reference(self, rows: np.ndarray) -> Any:
         """What is added to the outputs (..., width * n_columns)."""
         if not self.season:
             return 0.0
@@ -93,7 +95,7 @@ class RecurrentSteps(StepModel):
         self.regressors, self.n_hidden = list(regressors), n_hidden
 
     def fit(self, rows, targets, weights=None):
-        """Networks learn from all series at once: see `train_networks`."""
+        """Not for these: `train_networks` learns from all series at once."""
         raise NotImplementedError
 
     def inputs(self, rows: np.ndarray) -> np.ndarray:
@@ -145,16 +147,24 @@ class RecurrentSteps(StepModel):
         return other
 
 
-class QuantileSteps(StepModel):
-    """A quantile of the outputs of a step model in place of its points."""
-
-    def __init__(self, steps: RecurrentSteps, probability: float):
-        self.steps, self.probability = steps, probability
+class _OtherOutputs(StepModel):
+    """Abstract: other outputs of fitted networks, for forecasts alone."""
 
     def fit(self, rows, targets, weights=None):
         raise NotImplementedError
 
-    learn = errors = fit
+    def learn(self, rows, targets, state, weights=None):
+        raise NotImplementedError
+
+    def errors(self, rows, targets, n_last, weights=None):
+        raise NotImplementedError
+
+
+class QuantileSteps(_OtherOutputs):
+    """A quantile of the outputs of a step model in place of its points."""
+
+    def __init__(self, steps: RecurrentSteps, probability: float):
+        self.steps, self.probability = steps, probability
 
     def run(self, rows, state):
         regressor = self.steps.regressors[0]
@@ -167,7 +177,7 @@ class QuantileSteps(StepModel):
         return between(values, levels, wanted), ended
 
 
-class DrawnSteps(StepModel):
+class DrawnSteps(_OtherOutputs):
     """Draws from the distributions that a step model gives, in place of its points.
 
     Parameters
@@ -190,11 +200,6 @@ class DrawnSteps(StepModel):
         self.ranks = None
         if len(errors) >= _FEWEST_RANKS and errors.shape[1] > 1:
             self.ranks = np.argsort(np.argsort(errors, axis=0, kind="stable"), axis=0)
-
-    def fit(self, rows, targets, weights=None):
-        raise NotImplementedError
-
-    learn = errors = fit
 
     def run(self, rows, state):
         regressor = self.steps.regressors[0]
@@ -244,9 +249,12 @@ def train_networks(
     """
     plain = all(w.all() for w in weights)
     fitted = []
-    for seed in seeds:
-        rnn = RNNRegressor(output="sequence", random_state=seed, **params)
-        fitted.append(rnn.fit(X, y, sample_weight=None if plain else weights))
+    with warnings.catch_warnings():
+        # the scale is that of the whole series, from which its first part may differ
+        warnings.simplefilter("ignore", UnscaledDataWarning)
+        for seed in seeds:
+            rnn = RNNRegressor(output="sequence", random_state=seed, **params)
+            fitted.append(rnn.fit(X, y, sample_weight=None if plain else weights))
     return fitted
 
 

@@ -16,6 +16,7 @@ from echocast.forecasting import (
     NaiveForecaster,
     NVARForecaster,
     ReservoirForecaster,
+    RNNForecaster,
     SeasonalDifference,
     Standardize,
     backtest,
@@ -62,6 +63,19 @@ FORECASTERS = {
     ),
     "context": ReservoirForecaster(
         make_pipeline(ReservoirTransformer(10), Ridge()), context=20, n_boot=5, random_state=0
+    ),
+    "rnn": RNNForecaster(
+        hidden_layer_sizes=3, max_iter=5, n_members=1, missing="interpolate", random_state=0
+    ),
+    "rnn, direct": RNNForecaster(
+        strategy="direct",
+        loss="gaussian",
+        interval="model",
+        hidden_layer_sizes=3,
+        max_iter=5,
+        n_members=1,
+        early_stopping=True,
+        random_state=0,
     ),
     "weighted": EnsembleForecaster(
         [MarkovForecaster(2), NaiveForecaster()], method="weights", random_state=0

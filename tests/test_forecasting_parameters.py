@@ -13,6 +13,7 @@ from echocast.forecasting import (
     NaiveForecaster,
     NVARForecaster,
     ReservoirForecaster,
+    RNNForecaster,
     backtest,
 )
 
@@ -29,6 +30,10 @@ Y = np.sin(np.arange(60.0))
         (NVARForecaster(solver=None), "solver"),
         (NVARForecaster(degree="two"), "degree"),
         (NVARForecaster(degree=[2, 0]), "degree"),
+        (RNNForecaster(cell="cnn"), "cell"),
+        (RNNForecaster(hidden_layer_sizes="many"), "hidden_layer_sizes"),
+        (RNNForecaster(learning_rate_init=0), "learning_rate_init"),
+        (RNNForecaster(dropout=1.5), "dropout"),
         (ESNForecaster(20, alpha=-1), "alpha"),
         (ESNForecaster(20, alpha=-1, strategy="direct"), "alpha"),
         (ESNForecaster(20, solver="lu", strategy="direct"), "solver"),
@@ -48,6 +53,7 @@ def test_the_readout_of_a_forecaster(forecaster, name):
         NVARForecaster(n_jobs=0),
         AutoESNForecaster(n_jobs=0),
         ReservoirForecaster(n_jobs=0),
+        RNNForecaster(n_jobs=0),
         EnsembleForecaster([NaiveForecaster(), NaiveForecaster("mean")], n_jobs=0),
         ForecastSearchCV(NaiveForecaster(), {"strategy": ["last"]}, horizon=2, n_jobs=0),
     ],

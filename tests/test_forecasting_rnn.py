@@ -22,7 +22,7 @@ X = pd.DataFrame({"x": RNG.randn(N + 12), "z": RNG.randn(N + 12)}, index=INDEX)
 PANEL = pd.concat(
     {"b": Y, "a": 300 * Y + RNG.randn(N), "c": 10 + (Y.iloc[20:] / 20) ** 2}, names=["id", "month"]
 )
-SMALL = {"hidden_layer_sizes": 4, "max_iter": 15, "random_state": 0}
+SMALL = {"hidden_layer_sizes": 4, "max_iter": 15, "n_members": 1, "random_state": 0}
 PLAIN = {**SMALL, "transforms": ["standardize"], "dtype": "float64", "include_input": False}
 STRATEGIES = ("recursive", "direct")
 

@@ -184,8 +184,15 @@ def test_a_classifier_holds_out_a_share_of_each_class():
     labels = np.array([0, 0, 1, 1, 1, 0, 1, 0, 1, 0])
     model = classifier(max_iter=4, **{**STOPPING, "validation_fraction": 0.4}).fit(data, labels)
     assert {round(4 * s, 9) for s in model.validation_scores_} <= {0, 1, 2, 3, 4}
-    with pytest.raises(ValueError, match=r"validation_fraction=0\.01 leaves nothing"):
-        clone(model).set_params(validation_fraction=0.01).fit(data, labels)
+    one = clone(model).set_params(validation_fraction=0.01).fit(data, labels)
+    assert set(one.validation_scores_) <= {0.0, 1.0}  # a single sequence
+
+
+def test_small_classes_share_what_is_held_out():
+    rng = np.random.RandomState(0)
+    data, labels = rng.standard_normal((40, 4, 1)), np.arange(40) % 20
+    model = classifier(max_iter=2, early_stopping=True, validation_fraction=0.1).fit(data, labels)
+    assert {round(4 * s, 9) for s in model.validation_scores_} <= {0, 1, 2, 3, 4}
 
 
 def test_too_little_to_validate_with_is_refused():

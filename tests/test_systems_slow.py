@@ -63,3 +63,11 @@ def test_14_self_attention_looks_up_what_an_lstm_would_have_to_keep():
     assert found["accuracy"] >= 0.99
     assert found["accuracy_lstm"] <= 0.5
     assert found["looks_at_the_pair"] >= 0.9
+
+
+def test_fine_tuning_improves_the_reservoir_that_it_starts_from():
+    found = systems.run("exp_bridge_finetune")
+    assert found["states_differ"] <= 1e-10
+    assert found["forecasts_differ"] <= 1e-8
+    assert found["mean_after"] < found["mean_before"]
+    assert found["n_better"] >= 4

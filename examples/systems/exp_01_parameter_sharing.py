@@ -72,7 +72,7 @@ def run(seed: int = 0) -> dict:
     found["bag_shifted"] = bag.score(bags(X_shifted), y_shifted)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
-        mlp = MLPClassifier(64, max_iter=100, random_state=seed).fit(by_position(X), y)
+        mlp = MLPClassifier(32, max_iter=30, random_state=seed).fit(by_position(X), y)
     found["mlp_unshifted"] = mlp.score(by_position(X_unshifted), y_unshifted)
     found["mlp_shifted"] = mlp.score(by_position(X_shifted), y_shifted)
     return {name: float(value) for name, value in found.items()}

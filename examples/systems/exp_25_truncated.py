@@ -26,7 +26,7 @@ def run(seed: int = 0) -> dict:
     found = {}
     for window in (20, 5):
         rnn = RNNClassifier(
-            hidden_layer_sizes=24,
+            hidden_layer_sizes=16,
             weight_init="uniform",
             bptt_steps=window,
             learning_rate_init=1e-2,

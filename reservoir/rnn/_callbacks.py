@@ -20,7 +20,10 @@ except ImportError:  # an older scikit-learn: estimators without `set_callbacks`
 
 
 def epoch_monitor(estimator: Any, X: Any, y: Any, fitted_at: Callable) -> EpochMonitor | None:
-    """What tells an estimator's callbacks about epochs; None if it has none."""
+    """What tells an estimator's callbacks about epochs; None if it has none.
+
+    The underscored names are those that scikit-learn documents for estimators of other packages.
+    """
     if not getattr(estimator, "_skl_callbacks", None):
         return None
     return EpochMonitor(estimator, X, y, fitted_at)

@@ -25,88 +25,31 @@ class RNNClassifier(BaseRNNClassifier):
     hidden_layer_sizes : int or tuple of int, default=(64,)
         Units of each layer.
     cell : {"tanh", "relu", "gru", "lstm"}, default="tanh"
-        Kind of the layers. "gru" resets after the product, as PyTorch's and Keras' do.
+        Kind of the layers.
     output : {"auto", "sequence", "last"}, default="auto"
         One label for each step, or one for each sequence, read at its last step. "auto" tells
         from the shape of y.
     recurrence : {"hidden", "output"}, default="hidden"
-        "output" feeds back the output alone, ``h(t) = f(W_in x(t) + R y(t-1) + b)``: trained on
-        true outputs, run on its own. It remembers only what the output tells.
-    bidirectional : bool, default=False
-        Whether a second network reads each sequence backwards. Its outputs see the future.
-    leak_rate : float or array of shape (n_units,), default=1.0
-        Share a of the new state in each step, for cells "tanh" and "relu".
-    h0 : {"zeros", "learned"} or array of shape (n_states,), default="zeros"
-        State before the first step; an array holds the states of all layers one after the
-        other (h, then c for an LSTM).
-    transition : {"stacked", "deep", "deep_skip"}, default="stacked"
-        How a layer of cell "tanh" or "relu" gets from state to state. "deep": by an MLP,
-        ``h(t) = g(h(t-1), x(t))``; "deep_skip": ``h(t) = h(t-1) + g(h(t-1), x(t))``, with the
-        last layer of g linear and small at first.
-    transition_depth : int, default=2
-        Layers of g.
-    include_input : bool, default=False
-        Whether the output sees the inputs beside the states.
+        "output" feeds back the labels alone: the true ones in training, the likeliest ones
+        afterwards.
+    bidirectional, leak_rate, h0, transition, transition_depth, include_input
+        As in `RNNRegressor`.
     washout : int, default=0
         First steps of each sequence that are not trained on, where steps have labels.
-    solver : {"adam", "sgd", "rmsprop", "lbfgs"}, default="adam"
-        "lbfgs" uses all data at once.
-    learning_rate : str, default="linear"
-        "linear" and "cosine" fall to 5 % of `learning_rate_init` at the end of `max_iter`
-        epochs, which are then all run; "constant", "invscaling"; "adaptive" divides by five
-        after two epochs without progress. Those three stop by `tol`.
-    learning_rate_init : float, default=3e-3
-    batch_size : int, default=32
-        Sequences, or stretches of a long one, that are learnt from at a time.
-    max_iter : int, default=200
-        Epochs; 0 leaves the first weights as they are.
-    max_fun : int, default=15000
-        Evaluations for "lbfgs".
-    tol : float, default=1e-4
-        Improvement of the loss, or of the validation score, that counts as progress.
-    n_iter_no_change : int, default=10
-        Epochs without progress before training stops.
+    solver, learning_rate, learning_rate_init, batch_size, max_iter, max_fun, tol, n_iter_no_change
+        As in `RNNRegressor`.
     early_stopping : bool, default=False
-        Whether to hold out data, stop when their score does not improve, and keep the best
-        weights.
     validation_fraction : float, default=0.1
-        Share held out: the last block in time of one sequence, else the last sequences.
-    max_norm : float or None, default=1.0
-        Gradients longer than that are scaled down to it, all parameters together.
-    clip_value : float or None, default=None
-        Largest absolute value of an entry of the gradient.
-    bptt_steps : int, None or "auto", default="auto"
-        Steps that gradients go back. None is exact. Truncated, long sequences are cut into
-        lanes that are learnt from side by side, and states are carried from one stretch to the
-        next. "auto" is exact for sequences of at most 200 steps, for outputs at the end and in
-        both directions; else 100.
-    dropout : float, default=0.0
-        Share of the states of each layer that its readers do not see, drawn once for each
-        sequence.
-    recurrent_dropout : float, default=0.0
-        The same within the recurrent product.
-    alpha : float, default=0.0
-        L2 penalty: half of it times the sum of squared weights is added to the mean loss.
-    weight_decay : float, default=0.0
-        Decoupled weight decay (AdamW): weights lose that share, times the learning rate, in
-        each step.
-    momentum : float, default=0.9
-    nesterovs_momentum : bool, default=True
-        For "sgd".
-    weight_init : str, default="orthogonal"
-        "orthogonal" (recurrent weights; input weights after Glorot), "glorot", "identity",
-        "spectral" (spectral radius 0.9), "uniform" (PyTorch's).
-    shuffle : bool, default=True
-        Whether batches are drawn anew in each epoch.
-    warm_start : bool, default=False
-        Whether `fit` goes on from the weights of the last one.
+        Share held out: the last block in time of one sequence with labels for its steps, else
+        whole sequences, drawn so that each class has its share.
+    max_norm, clip_value, bptt_steps, dropout, recurrent_dropout, alpha, weight_decay
+        As in `RNNRegressor`.
+    momentum, nesterovs_momentum, shuffle, warm_start, n_jobs, verbose
+        As in `RNNRegressor`.
+    weight_init : {"orthogonal", "glorot", "identity", "spectral", "uniform"}, default="orthogonal"
     random_state : None, int, RandomState, Generator or SeedSequence, default=None
-        Source of the first weights, then of batches, dropout and forcing.
+        Source of the first weights, then of batches and dropout.
     dtype : {"float32", "float64"}, default="float32"
-    n_jobs : int or None, default=None
-        Threads over parts of a batch; results are the same bits for any number.
-    verbose : bool, default=False
-        Whether each epoch is logged, at level INFO of the logger "echocast".
 
     Attributes
     ----------
@@ -115,8 +58,7 @@ class RNNClassifier(BaseRNNClassifier):
     theta_, params_, loss_curve_, grad_norms_, loss_, best_loss_, n_iter_, t_, n_skipped_steps_
         As in `RNNRegressor`.
     validation_scores_, best_validation_score_ : list of float or None, float or None
-        Accuracy on the part held out: the last block in time of a single sequence, else whole
-        sequences, drawn so that each class has its share.
+        Accuracy on the part held out.
     h0_, state_ : ndarray
         States before the first and after the last step.
     n_layers_, n_outputs_, out_activation_ : int, int, str

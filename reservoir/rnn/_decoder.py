@@ -24,7 +24,8 @@ import numpy as np
 from . import _ops as ops
 from ._attention import Memory
 from ._init import glorot_uniform, initialise_cell, initialise_dense
-from ._network import GATES, _turned
+from ._network import _turned
+from ._nodes import N_GATES
 from ._params import ParamLayout, is_weight
 from ._tape import Var, as_var, emit
 
@@ -145,7 +146,7 @@ class EncoderDecoder:
     def layout(self) -> ParamLayout:
         """Names and shapes of all parameters."""
         shapes: dict[str, tuple] = {}
-        gates, n = GATES[self.cell], self.units[-1]
+        gates, n = N_GATES[self.cell], self.units[-1]
         if self.n_symbols is not None:
             shapes["embedding.W"] = (self.n_symbols, self.n_inputs)
         if self.n_fed_symbols is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import multiprocessing
 from abc import ABCMeta, abstractmethod
+from dataclasses import replace
 from typing import Any, Self
 
 import numpy as np
@@ -119,6 +120,13 @@ class BaseRNN(
             )
         if self.transition != "stacked":
             self._check_deep(gated)
+        unused = {"leak_rate": 1.0, "dropout": 0.0, "recurrent_dropout": 0.0, "h0": "zeros"}
+        for name, value in unused.items() if self.recurrence == "output" else ():
+            if not np.array_equal(getattr(self, name), value):
+                raise ValueError(
+                    f"{name}={getattr(self, name)!r} is for recurrence='hidden': a network with "
+                    f"recurrence='output' has no state of its own. Use {name}={value!r}."
+                )
         if gated and np.any(np.asarray(self.leak_rate) != 1):
             raise ValueError(
                 f"leak_rate={self.leak_rate!r} is for cell='tanh' and 'relu'; cell={self.cell!r} "
@@ -168,7 +176,8 @@ class BaseRNN(
 
     def _sizes(self) -> tuple:
         sizes = self.hidden_layer_sizes
-        return tuple(sizes) if isinstance(sizes, (list, tuple, np.ndarray)) else (sizes,)
+        many = isinstance(sizes, (list, tuple)) or (isinstance(sizes, np.ndarray) and sizes.ndim)
+        return tuple(sizes) if many else (sizes,)
 
     # ------------------------------------------------------------------ fitting
 
@@ -243,7 +252,12 @@ class BaseRNN(
     def _learn(self, X, y, sample_weight, groups, *, fresh, one_epoch=False):
         dtype = self._check_params(type(self).__name__) if fresh else self._keep_params()
         sequences = self._read(X, groups, reset=fresh, dtype=dtype)
+        goes_on = one_epoch and not fresh and sequences.layout.form == self._fit_form == "rows"
+        goes_on = goes_on and not self.bidirectional  # which begins at both ends
         data = self._read_training(X, y, sequences, sample_weight, fresh=fresh)
+        if self.washout and not self._fit_last:
+            n_left = max(0, int(self.washout) - (self._fit_n_seen if goes_on else 0))
+            data = self._without_washout(data, n_left, in_parts=one_epoch)
         rng = check_generator(self.random_state) if fresh else copy.deepcopy(self._fit_rng)
         training, validate = data, None
         if self.early_stopping and not one_epoch:
@@ -262,8 +276,6 @@ class BaseRNN(
             monitor = epoch_monitor(
                 self, X, y, lambda state: self._fitted_at(state, sequences, data)
             )
-        goes_on = one_epoch and not fresh and sequences.layout.form == self._fit_form == "rows"
-        goes_on = goes_on and not self.bidirectional  # which begins at both ends
         trained = train(
             Objective(self._fit_network, self._head(), training, alpha=self.alpha,
                       n_jobs=self._n_threads()),
@@ -276,8 +288,19 @@ class BaseRNN(
             first_states=self._fit_trained.states if goes_on else None,
         )  # fmt: skip
         self._publish(trained, sequences, data, from_start=not goes_on)
+        self._fit_n_seen = len(data.rows) + (self._fit_n_seen if goes_on else 0)
         if monitor is not None:
             monitor.ended(trained)
+
+    def _without_washout(self, data, n_steps, *, in_parts):
+        """The data with no weight on the first steps of each sequence."""
+        weights = np.where(data.position < n_steps, 0, data.weights).astype(data.weights.dtype)
+        if not weights.any() and not in_parts:
+            raise ValueError(
+                f"washout={self.washout} leaves no step to train on; sequences have "
+                f"{int(np.diff(data.indptr).max())} steps at most."
+            )
+        return replace(data, weights=weights, n_forced=n_steps)
 
     def _keep_params(self):
         """Check the parameters of a fit that goes on, and that its network still is theirs."""
@@ -353,7 +376,6 @@ class BaseRNN(
                  "weight_decay")  # fmt: skip
         return Options(
             batch_size=int(self.batch_size),
-            max_iter=int(self.max_iter),
             learning_rate="constant" if constant else self.learning_rate,
             bptt_steps=None if self.solver == "lbfgs" else steps,
             teacher_forcing=self._forcing(),
@@ -448,7 +470,8 @@ class BaseRNN(
     # -------------------------------------------------------------------- passes
 
     def _read(self, X, groups, *, reset, dtype) -> Sequences:
-        windows = self.layout == "windows"
+        layout = self.layout if reset else self._fit_asked["layout"]
+        windows = layout == "windows"
         return read_sequences(self, X, groups=groups, reset=reset, dtype=dtype, windows=windows)
 
     def _read_new(self, X, groups=None) -> Sequences:

@@ -70,12 +70,7 @@ class BaseRNNClassifier(ClassifierMixin, BaseRNN):
             )
         weights = read_case_weights(sample_weight, sequences.layout, last=last, dtype=dtype)
         before = self._labels_before(numbers, sequences, last, dtype)
-        data = TrainData(sequences.rows, sequences.indptr, numbers, weights, before)
-        if self.washout and not last:
-            weights[data.position < self.washout] = 0
-            if not weights.any():
-                raise ValueError(f"washout={self.washout} leaves no step to train on.")
-        return data
+        return TrainData(sequences.rows, sequences.indptr, numbers, weights, before)
 
     def _has_step_labels(self, y, sequences):
         """Whether y labels each step: a list of arrays, or (n_sequences, n_steps)."""
@@ -134,9 +129,10 @@ class BaseRNNClassifier(ClassifierMixin, BaseRNN):
         if not self._fit_last:
             return super()._validation_part(data, sequences, rng)
         chosen = np.zeros(n, dtype=bool)
-        for k in range(len(self.classes_)):
+        counts = np.bincount(data.targets, minlength=len(self.classes_))
+        for k, n_out in enumerate(_shares(self.validation_fraction * counts)):
             members = rng.permutation(np.flatnonzero(data.targets == k))
-            chosen[members[: round(self.validation_fraction * len(members))]] = True
+            chosen[members[:n_out]] = True
         return chosen
 
     def _score_outputs(self, outputs, targets, weights):
@@ -224,6 +220,14 @@ class BaseRNNClassifier(ClassifierMixin, BaseRNN):
             )
         found = self.classes_[self._winners(sequences)]
         return float(accuracy_score(labels, found, sample_weight=weights))
+
+
+def _shares(wanted):
+    """Whole numbers next to `wanted` with about the same sum, at least one in all."""
+    shares = np.floor(wanted).astype(int)
+    n_left = max(round(wanted.sum()), 1) - shares.sum()
+    shares[np.argsort(shares - wanted, kind="stable")[: max(n_left, 0)]] += 1
+    return shares
 
 
 def _ndim_of_labels(y):

@@ -70,21 +70,62 @@ def close_loop(
     states : ndarray of shape (n_sequences, n_states)
     """
     network, head = model._fit_network, model._head()
-    leaves = network.layout.leaves(model.theta_, None)
-    outputs = np.empty((len(fed), n_steps, fed.shape[1]), dtype=network.dtype)
-    current = network.unflat(np.asarray(states, dtype=network.dtype))
-    fed = np.ascontiguousarray(fed, dtype=network.dtype)
-    by_output = network.recurrence == "output"
+    dtype, n_sequences = network.dtype, len(fed)
+    outputs = np.empty((n_sequences, n_steps, fed.shape[1]), dtype=dtype)
+    fed = np.ascontiguousarray(fed, dtype=dtype)
+    step = _advancer(network, model.theta_, np.asarray(states, dtype=dtype))
+    views = network.layout.views(model.theta_)
+    to_output, offset = views["out.W"].T, views["out.b"]
     with one_blas_thread(), np.errstate(all="ignore"):  # an overflow is found and reported below
         for t in range(n_steps):
-            x = known[:, t] if by_output else np.concatenate([fed, known[:, t]], axis=1)
-            x = np.ascontiguousarray(x, dtype=network.dtype)
-            hidden, current = network.step(leaves, x, Var(fed) if by_output else None, current)
-            fed = head.point(network.read(leaves, hidden, x).data)
+            x, hidden = step(fed, known[:, t])
+            seen = np.concatenate([hidden, x], axis=1) if network.include_input else hidden
+            fed = head.point(seen @ to_output + offset)
             outputs[:, t] = fed
             if t % _CHECK_EVERY == 0 or t + 1 == n_steps:
                 _refuse_infinite(outputs[:, : t + 1])
-    return outputs, network.flat(current) if network.state_widths else np.asarray(states)
+    return outputs, step.states()
+
+
+class _Layers:
+    """Steps of the layers of a network that sees its own outputs as the first inputs."""
+
+    def __init__(self, network, theta, states):
+        self.network = network
+        self.layers = network.steppers(theta, len(states))
+        self.current = [tuple(v.data for v in parts) for parts in network.unflat(states)]
+
+    def __call__(self, fed, known):
+        x = np.concatenate([fed, known], axis=1) if known.shape[1] else fed
+        level = x
+        for i, layer in enumerate(self.layers):
+            self.current[i] = layer(level, *self.current[i])
+            level = self.current[i][0]
+        return x, level
+
+    def states(self):
+        return np.concatenate([part for parts in self.current for part in parts], axis=1)
+
+
+class _OutputRecurrence:
+    """Steps of a network that remembers nothing but its output."""
+
+    def __init__(self, network, theta, states):
+        self.network, self.leaves = network, network.layout.leaves(theta, None)
+        self.empty = states
+
+    def __call__(self, fed, known):
+        x = np.ascontiguousarray(known, dtype=self.network.dtype)
+        hidden, _ = self.network.step(self.leaves, Var(x), Var(fed), [])
+        return x, hidden.data
+
+    def states(self):
+        return self.empty
+
+
+def _advancer(network, theta, states):
+    kind = _OutputRecurrence if network.recurrence == "output" else _Layers
+    return kind(network, theta, states)
 
 
 def _refuse_infinite(outputs):
@@ -125,6 +166,10 @@ def _end_of_fit(model, initial_state):
         raise ValueError(
             f"The model was fitted on several sequences ('{model._fit_form}'): pass `warmup` "
             "or `initial_state` to say which one to continue."
+        )
+    if not np.isfinite(output).all():
+        raise ValueError(
+            "The last target of fit was left out, so a loop cannot start from it: pass `warmup`."
         )
     if initial_state is not None:
         single = SequenceLayout("rows", np.zeros(2, dtype=np.int64))

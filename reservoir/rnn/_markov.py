@@ -93,7 +93,7 @@ class MarkovChain(BaseEstimator):
         check_number("order", self.order, owner, low=0, integer=True, also=("auto",))
         check_number("max_order", self.max_order, owner, low=0, integer=True)
         sequences, _ = read_symbols(X, owner)
-        given = sequences if self.vocabulary is None else [list(self.vocabulary)]
+        given: list = sequences if self.vocabulary is None else [list(self.vocabulary)]
         self.symbols_ = vocabulary_of(given, owner)
         self._fit_numbers = {symbol: i for i, symbol in enumerate(self.symbols_)}
         ids = [encode(part, self._fit_numbers, owner) for part in sequences]

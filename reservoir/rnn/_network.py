@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -23,13 +23,12 @@ import numpy as np
 from . import _ops as ops
 from ._deep_transition import deep_layer, deep_names, deep_step, initialise_deep
 from ._init import initialise_cell, initialise_dense
+from ._nodes import N_GATES
 from ._packed import Packed
 from ._params import ParamLayout, is_weight
 from ._tape import Var, as_var, emit
 
 __all__ = ["Masks", "Network", "Run"]
-
-GATES = {"rnn": 1, "lstm": 4, "gru": 3}
 
 
 @dataclass(frozen=True)
@@ -83,7 +82,8 @@ class Network:
     leak : float or ndarray of shape (n_units,)
         Share of the new state; for the cell "rnn".
     h0 : "zeros", "learned" or list of tuple of ndarray
-        State before the first step: for each layer (h,), or (h, c) of an LSTM.
+        State before the first step: for each layer (h,), or (h, c) of an LSTM. Backward
+        directions start from zeros.
     transition : {"stacked", "deep", "deep_skip"}
         "deep" and "deep_skip" for the cell "rnn" without a leak.
     depth : int
@@ -132,7 +132,7 @@ class Network:
     def step_work(self, n_steps: int) -> int:
         """Multiply-adds of a step of one sequence of `n_steps`, roughly."""
         depth = self.depth if self.is_deep else 1
-        return GATES[self.cell] * depth * len(self.directions) * sum(n * n for n in self.units)
+        return N_GATES[self.cell] * depth * len(self.directions) * sum(n * n for n in self.units)
 
     @property
     def n_hidden(self) -> int:
@@ -143,7 +143,7 @@ class Network:
     def layout(self) -> ParamLayout:
         """Names and shapes of all parameters."""
         shapes: dict[str, tuple] = {}
-        width, gates = self.n_inputs, GATES[self.cell]
+        width, gates = self.n_inputs, N_GATES[self.cell]
         for i, n in enumerate(self.units):
             for infix in self.directions:
                 name = f"layers.{i}.{infix}"
@@ -252,7 +252,10 @@ class Network:
                 mask = None if masks is None else masks.recurrent[i][k]
                 work = None if works is None else works[2 * i + k]
                 weights = self._weights(leaves, i, infix)
-                h, state = self._layer(i, inputs, weights, states[i], packed.sizes, mask, work)
+                start = states[i]
+                if k:  # backwards from zeros
+                    start = [as_var(np.zeros_like(part.data)) for part in start]
+                h, state = self._layer(i, inputs, weights, start, packed.sizes, mask, work)
                 read.append(h if k == 0 else _turned(h, packed.backwards))
                 lasts.append(state[0])
                 if k == 0:
@@ -271,7 +274,6 @@ class Network:
         self,
         leaves: dict,
         x: np.ndarray,
-        packed: Packed,
         states: list | None,
         teacher: np.ndarray,
         forced: np.ndarray,
@@ -297,46 +299,68 @@ class Network:
             states = self.first_states(leaves, x.shape[1])
         own: Any = teacher[0] if before is None else before
         outputs, hidden = [], []
+        shared: list[dict] = [{} for _ in self.units]
         for t in range(len(x)):
             fed = as_var(teacher[t])
             if not forced[t].all():
                 fed = ops.where(forced[t][:, None], teacher[t], own)
-            h, states = self.step(leaves, x[t], fed, states, masks)
-            outputs.append(self.read(leaves, h, x[t]))
+            seen = as_var(x[t]) if self.recurrence == "output" else self.fed_input(x[t], fed)
+            h, states = self.step(leaves, seen, fed, states, masks, shared)
+            outputs.append(self.read(leaves, h, seen))
             hidden.append(h)
             own = decode(outputs[-1])
-        if self.last:
-            rows = ops.stack(outputs, axis=0)
-            ends = (packed.lengths - 1, np.arange(x.shape[1]))
-            return Run(ops.getitem(rows, ends), hidden, states)
         return Run(ops.stack(outputs, axis=0), [ops.stack(hidden, axis=0)], states)
 
-    def step(self, leaves, x, fed, states, masks=None) -> tuple[Var, list]:
-        """One step of all layers: the states that the readout sees, and the states after it."""
+    def fed_input(self, x: np.ndarray, fed: Var) -> Var:
+        """Inputs (n_pieces, n_inputs) of a step with `fed` in the place of the first columns."""
+        if self.n_fed == self.n_inputs:
+            return fed
+        others = np.ascontiguousarray(x[:, self.n_fed :])
+        return ops.concat([fed, as_var(others)], axis=-1)
+
+    def step(self, leaves, x, fed, states, masks=None, shared=None) -> tuple[Var, list]:
+        """One step of all layers: the states that the readout sees, and the states after it.
+
+        `x` is what the layers see, and `fed` the output before, of recurrence="output".
+        """
         if self.recurrence == "output":
-            return self._output_layer(leaves, as_var(x), fed), states
-        level: Var = as_var(x)
-        if fed is not None:
-            level = fed if self.n_fed == self.n_inputs else ops.concat(
-                [fed, as_var(np.ascontiguousarray(x[:, self.n_fed :]))], axis=-1
-            )  # fmt: skip
-        after = []
+            return self._output_layer(leaves, x, fed), states
+        level, after = x, []
         for i in range(len(self.units)):
             mask = None if masks is None else masks.recurrent[i][0]
-            state = self._one_step(i, level, self._weights(leaves, i, ""), states[i], mask)
+            own = None if shared is None else shared[i]
+            state = self._one_step(i, level, self._weights(leaves, i, ""), states[i], mask, own)
             after.append(state)
             level = state[0]
             if masks is not None and masks.outputs[i] is not None:
                 level = ops.mul(level, masks.outputs[i])
         return level, after
 
-    def run_output(self, leaves: dict, x: np.ndarray, packed: Packed, teacher: np.ndarray) -> Run:
+    def steppers(self, theta: np.ndarray, n_sequences: int) -> list:
+        """For each layer a function of x and the parts of a state, to the state a step later."""
+        from ._nodes import Stepper
+
+        views = self.layout.views(theta)
+        if self.is_deep:
+            leaves = self.layout.leaves(theta, None)
+            return [partial(self._deep_again, leaves, i) for i in range(len(self.units))]
+        return [
+            Stepper(
+                self.cell, self._weights(views, i, ""), n_sequences,
+                leak=self._leak(i), activation=self.activation,
+            )
+            for i in range(len(self.units))
+        ]  # fmt: skip
+
+    def _deep_again(self, leaves, i, x, *state):
+        weights = self._weights(leaves, i, "")
+        after = self._one_step(i, as_var(x), weights, [as_var(part) for part in state], None)
+        return tuple(part.data for part in after)
+
+    def run_output(self, leaves: dict, x: np.ndarray, teacher: np.ndarray) -> Run:
         """All steps at once of recurrence="output", given the outputs before them."""
         h = self._output_layer(leaves, as_var(x), as_var(teacher))
-        if not self.last:
-            return Run(self.read(leaves, h, x), [h], [])
-        ends = (packed.lengths - 1, np.arange(x.shape[1]))
-        return Run(self.read(leaves, ops.getitem(h, ends), x[ends]), [h], [])
+        return Run(self.read(leaves, h, x), [h], [])
 
     def _output_layer(self, leaves, x, fed):
         drive = ops.affine(x, leaves["layers.0.W_in"], leaves["layers.0.b"])
@@ -359,14 +383,15 @@ class Network:
             return deep_layer(x, weights, state, sizes, skip=skip, **settings)
         return recurrent_layer(self.cell, x, weights, state, sizes, leak=self._leak(i), **settings)
 
-    def _one_step(self, i, x, weights, state, mask):
-        """One step of layer i."""
+    def _one_step(self, i, x, weights, state, mask, shared=None):
+        """One step of layer i; steps that share a dict pack their weights once."""
         from ._nodes import cell_step
 
         settings = {"activation": self.activation, "mask": mask}
         if self.is_deep:
             return deep_step(x, weights, state, skip=self.transition == "deep_skip", **settings)
-        return cell_step(self.cell, x, weights, state, leak=self._leak(i), **settings)
+        leak = self._leak(i)
+        return cell_step(self.cell, x, weights, state, leak=leak, shared=shared, **settings)
 
     def _weights(self, leaves, i, infix):
         names = ["W_in", "W", "b", "b_n"] if self.cell == "gru" else ["W_in", "W", "b"]

@@ -10,7 +10,7 @@ import numpy as np
 
 from ._tape import Var, current_tape
 
-__all__ = ["N_GATES", "Workspace", "cell_step", "recurrent_layer", "shard_bounds"]
+__all__ = ["N_GATES", "Stepper", "Workspace", "cell_step", "recurrent_layer", "shard_bounds"]
 
 N_GATES = {"rnn": 1, "lstm": 4, "gru": 3}
 
@@ -118,10 +118,14 @@ def cell_step(
     leak: np.ndarray | None = None,
     activation: str = "tanh",
     mask: np.ndarray | None = None,
+    shared: dict | None = None,
 ) -> tuple[Var, ...]:
-    """Return the state after one step; `x` (n_sequences, n_inputs), the rest as in a layer."""
+    """Return the state after one step; `x` (n_sequences, n_inputs), the rest as in a layer.
+
+    Steps with the same weights may share a dict, in which these are then packed only once.
+    """
     parents = _parents(cell, x, weights, state)
-    run = _Run(cell, parents, x.data[None], None, leak, activation, mask, Workspace())
+    run = _Run(cell, parents, x.data[None], None, leak, activation, mask, Workspace(), shared)
     outputs = tuple(map(Var, run.last))
     if run.kept:
         tape = current_tape()
@@ -133,6 +137,37 @@ def cell_step(
 
         tape.record(outputs, parents, vjp)
     return outputs
+
+
+class Stepper:
+    """A layer that goes on one step at a time, without gradients.
+
+    Weights are packed and memory is laid out once, so a step costs little more than its kernel.
+    Parameters are those of `recurrent_layer`, with arrays as weights; `n_sequences` run side by
+    side.
+    """
+
+    def __init__(
+        self,
+        cell: str,
+        weights: Mapping[str, np.ndarray],
+        n_sequences: int,
+        *,
+        leak: np.ndarray | None = None,
+        activation: str = "tanh",
+    ) -> None:
+        named = {name: Var(values) for name, values in weights.items()}
+        n_inputs, n = weights["W_in"].shape[1], weights["W"].shape[1]
+        dtype = weights["W"].dtype
+        zeros = Var(np.zeros((n_sequences, n), dtype))
+        state = (zeros, zeros) if cell == "lstm" else (zeros,)
+        parents = _parents(cell, Var(np.zeros((n_sequences, n_inputs), dtype)), named, state)
+        x = np.zeros((1, n_sequences, n_inputs), dtype)
+        self._run = _Run(cell, parents, x, None, leak, activation, None, Workspace(), {})
+
+    def __call__(self, x: np.ndarray, *state: np.ndarray) -> tuple[np.ndarray, ...]:
+        """Return the state after a step with inputs `x` (n_sequences, n_inputs)."""
+        return self._run.again(x, *state)
 
 
 def _parents(cell, x, weights, state):
@@ -152,7 +187,7 @@ class _Run:
     come back transposed, in the order of the columns of `G`.
     """
 
-    def __init__(self, cell, parents, X, sizes, leak, activation, mask, work):
+    def __init__(self, cell, parents, X, sizes, leak, activation, mask, work, shared=None):
         _, W_in, W, b, *others = parents
         self.cell, self.parents, self.work = cell, parents, work
         self.dtype = dtype = W.data.dtype
@@ -178,10 +213,25 @@ class _Run:
         H[0] = others[-1 if cell != "lstm" else -2].data
         if cell == "lstm":
             self.C[0] = others[-1].data
-        self._forward(layout.packed(work, self.weights))
-        self.last = (H[T].copy(),)
-        if cell == "lstm":
-            self.last += (self.C[T % len(self.C)].copy(),)
+        self.shared = {} if shared is None else shared
+        if "forward" not in self.shared:
+            self.shared["forward"] = layout.packed(work, self.weights)
+        self._forward(self.shared["forward"])
+        self.last = self._ended()
+
+    def _ended(self):
+        T = len(self.X)
+        if self.cell != "lstm":
+            return (self.H[T].copy(),)
+        return self.H[T].copy(), self.C[T % len(self.C)].copy()
+
+    def again(self, x, *state):
+        """Run the one step of this pass again, from another input and state."""
+        self.X[0], self.H[0] = x, state[0]
+        if self.cell == "lstm":
+            self.C[0] = state[1]
+        self._forward(self.shared["forward"])
+        return self._ended()
 
     def _pieces(self) -> Iterator[tuple[int, int]]:
         T = len(self.X) if self.X.shape[1] else 0  # without sequences there is nothing to run
@@ -227,7 +277,10 @@ class _Run:
         dA[:] = 0
         x_shape = self.X.shape if self.parents[0].needs_grad else (0, B, n_inputs)
         dX = work.take("dX", x_shape, dtype)
-        panels = layout.packed_back(work, self.weights, with_inputs=len(dX) > 0)
+        key = "back", len(dX) > 0
+        if key not in self.shared:
+            self.shared[key] = layout.packed_back(work, self.weights, with_inputs=key[1])
+        panels = self.shared[key]
         scratch = work.take("scratch", (max(ROWS, B), layout.padded_inputs), dtype)
         sums = (dA, dX, scratch)
         for piece in reversed(list(self._pieces())):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -13,6 +14,7 @@ from typing import Any
 import numpy as np
 from threadpoolctl import ThreadpoolController
 
+from . import _ops as ops
 from ._network import Masks, Network, Run
 from ._packed import Packed, pack, pieces_of
 from ._tape import Tape
@@ -105,7 +107,6 @@ class Chunk:
     packed: Packed
     targets: np.ndarray
     weights: np.ndarray
-    first: bool
 
 
 class Objective:
@@ -139,7 +140,7 @@ class Objective:
 
         `numbers` are those of their sequences, which matter where a sequence has one target.
         """
-        for k, (starts, stops) in enumerate(pieces_of(lanes, n_steps)):
+        for starts, stops in pieces_of(lanes, n_steps):
             packed = pack(starts, stops)
             if self.network.last:
                 targets = numbers[: len(starts)]
@@ -148,7 +149,7 @@ class Objective:
             else:
                 targets = packed.rows
                 weights = self.data.weights[targets] * packed.valid
-            yield Chunk(packed, targets, weights.astype(self.network.dtype), k == 0)
+            yield Chunk(packed, targets, weights.astype(self.network.dtype))
 
     def draw_forced(
         self, chunk: Chunk, probability: float, rng: np.random.RandomState
@@ -179,7 +180,7 @@ class Objective:
         Parameters
         ----------
         states : ndarray of shape (n_lanes, n_states) or None
-            Where the lanes stand; None: at the network's own first states.
+            Where the lanes stand; NaN, or None for all: at the network's own first state.
         total : float, optional
             What the sum of losses is divided by; the sum of the weights by default.
 
@@ -267,16 +268,26 @@ class Objective:
     def _run(self, leaves, chunk, states, masks, forced, works) -> Run:
         network, packed = self.network, chunk.packed
         x = self.data.rows[packed.rows]
-        states = None if states is None else network.unflat(states)
+        states = None if states is None else self._states(leaves, states)
         if forced is None and network.recurrence == "hidden":
             return network.run(leaves, x, packed, states, masks=masks, works=works)
         before: Any = self.data.before  # such networks are given it
         teacher = before[packed.rows]
         if forced is None:
-            return network.run_output(leaves, x, packed, teacher)
-        return network.run_fed(
-            leaves, x, packed, states, teacher, forced, self.head.feed, masks=masks
-        )
+            return network.run_output(leaves, x, teacher)
+        return network.run_fed(leaves, x, states, teacher, forced, self.head.feed, masks=masks)
+
+    def _states(self, leaves, states):
+        """Given states as constants, and the network's own, which may be learnt, where NaN."""
+        own = np.isnan(states[:, :1])
+        given = self.network.unflat(np.where(own, 0, states))
+        if not own.any():
+            return given
+        first = self.network.first_states(leaves, len(states))
+        return [
+            tuple(ops.where(own, a, b) for a, b in zip(firsts, givens))
+            for firsts, givens in zip(first, given)
+        ]
 
 
 def _nothing(chunk):
@@ -296,7 +307,7 @@ def _columns(chunk: Chunk, start: int, stop: int) -> Chunk:
     )
     by_step = chunk.weights.ndim == 2
     where: Any = (slice(n_steps), slice(start, stop)) if by_step else slice(start, stop)
-    return Chunk(packed, chunk.targets[where], chunk.weights[where], chunk.first)
+    return Chunk(packed, chunk.targets[where], chunk.weights[where])
 
 
 def _masks_of(masks, start, stop):
@@ -327,6 +338,16 @@ class _OneThread:
 
 
 _one_thread = _OneThread()
+
+
+def _after_fork():
+    """A child has none of the threads that may have asked before the fork."""
+    global _one_thread
+    _one_thread = _OneThread()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
 
 
 @contextmanager

@@ -10,6 +10,8 @@ import numpy as np
 __all__ = ["Packed", "bucketed_batches", "lanes_of", "pack", "pieces_of"]
 
 _POOL = 16  # batches that are drawn together and sorted by length, so that padding stays small
+# Batches of more cells than this are cut where so many times as many would be padding as not.
+_PADDED, _MUCH = 2**16, 4
 _CHUNKS_PER_LANE = 10  # updates in an epoch that a long sequence is worth at least
 
 
@@ -87,10 +89,21 @@ def bucketed_batches(
         chosen = order[first : first + pool]
         if ragged:
             chosen = chosen[np.argsort(-lengths[chosen], kind="stable")]
-        batches += [chosen[a : a + batch_size] for a in range(0, len(chosen), batch_size)]
+        for a in range(0, len(chosen), batch_size):
+            batches += _without_much_padding(chosen[a : a + batch_size], lengths)
     if rng is not None:
         batches = [batches[i] for i in rng.permutation(len(batches))]
     return batches
+
+
+def _without_much_padding(batch, lengths):
+    """Cut a batch, by decreasing length, where most of it would be padding."""
+    parts = []
+    while lengths[batch[0]] * len(batch) > max(_PADDED, _MUCH * lengths[batch].sum()):
+        cut = max(1, int((lengths[batch] * _MUCH >= lengths[batch[0]]).sum()))
+        parts.append(batch[:cut])
+        batch = batch[cut:]
+    return [*parts, batch]
 
 
 def pieces_of(lanes: np.ndarray, n_steps: int | None) -> Iterator[tuple[np.ndarray, np.ndarray]]:

@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 
 from ._network import Network, Run
+from ._nodes import Workspace
 from ._objective import one_blas_thread
 from ._packed import Packed, pack, pieces_of
+from ._tape import Var
 
 __all__ = ["run_sequences", "run_side_by_side", "step_outputs"]
 
@@ -51,8 +53,8 @@ def run_sequences(
     order = np.argsort(-lengths, kind="stable")
     bounds = np.stack([indptr[:-1], indptr[1:]], axis=1)
     ended = np.empty((len(lengths), network.n_states), dtype=network.dtype)
-    n_steps = None if network.bidirectional or network.last else _STEPS
-    works = None
+    n_steps = None if network.bidirectional else _STEPS
+    works = [Workspace() for _ in range(2 * len(network.units))]
     with one_blas_thread():
         for first in range(0, len(order), _BATCH):
             chosen = order[first : first + _BATCH]
@@ -67,20 +69,19 @@ def run_sequences(
                     state = network.flat(run.states)
                     ended[chosen[:m]] = state
                 else:
-                    run, fed = _own_outputs(network, leaves, x, packed, fed, feed)
+                    run, fed = _own_outputs(network, leaves, x, fed, feed)
                 write(chosen[:m], packed, run)
     return ended
 
 
-def _own_outputs(network, leaves, x, packed, fed, feed):
+def _own_outputs(network, leaves, x, fed, feed):
     """A pass of a network that sees its own outputs, and the last of them."""
     n = x.shape[1]
     fed = np.zeros((n, network.n_fed), dtype=network.dtype) if fed is None else fed[:n]
     teacher = np.broadcast_to(fed, (len(x), *fed.shape))
     forced = np.zeros(x.shape[:2], dtype=bool)
-    run = network.run_fed(leaves, x, packed, None, teacher, forced, feed, before=fed)
-    last = run.outputs.data if network.last else run.outputs.data[-1]
-    own = feed(run.outputs.__class__(last))
+    run = network.run_fed(leaves, x, None, teacher, forced, feed, before=fed)
+    own = feed(Var(run.outputs.data[-1]))
     return run, getattr(own, "data", own)
 
 

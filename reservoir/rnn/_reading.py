@@ -109,19 +109,22 @@ def is_last(y: Any, sequences: Sequences, output: str, owner: str) -> bool:
 def read_step_targets(X: Any, y: Any, sequences: Sequences, *, dtype: Any, owner: str) -> tuple:
     """Targets (n_rows, n_targets) of each step, and whether they were single numbers."""
     refuse_reordered(X, y)
+    if sequences.layout.form == "list" and isinstance(y, np.ndarray) and y.ndim > 1:
+        y = list(y)  # sequences that happen to be equally long
     if sequences.padded is not None and y is not None:
         y = cut_like(y, sequences, owner)
     return read_targets(y, sequences.layout, dtype=dtype, owner=owner)
 
 
-def cut_like(y: Any, sequences: Sequences, owner: str) -> list:
+def cut_like(y: Any, sequences: Sequences, owner: str, name: str = "y") -> list:
     """Cut the padding of X off a y of shape (n_sequences, n_steps, ...)."""
     y, lengths = np.asarray(y), np.diff(sequences.indptr)
     wanted = (len(lengths), sequences.padded)
+    wider = (*wanted, "n_targets")
     if y.shape[:2] != wanted:
         raise ValueError(
-            f"y has shape {y.shape}, but X has {wanted[0]} sequences of {wanted[1]} steps with "
-            f"their padding: {owner} needs y of shape {wanted} or {(*wanted, 'n_targets')}, or "
+            f"{name} has shape {y.shape}, but X has {wanted[0]} sequences of {wanted[1]} steps "
+            f"with their padding: {owner} needs y of shape {wanted} or {wider}, or "
             "one target for each sequence."
         )
     return [part[:length] for part, length in zip(y, lengths)]
@@ -169,25 +172,33 @@ def read_case_weights(
     return weights.astype(dtype)
 
 
-def split_step_weights(sample_weight: Any, shape: tuple) -> tuple[Any, np.ndarray | None]:
+def split_step_weights(
+    sample_weight: Any, sequences: Sequences, shape: tuple
+) -> tuple[Any, np.ndarray | None]:
     """Weights of rows, and which targets are known, from weights of each target of each row.
 
-    Any other weights are returned as they are, with None.
+    Any other weights are returned as they are, with None. `shape` is that of the stacked targets.
     """
-    given = sample_weight
+    given, order = sample_weight, sequences.layout.order
+    if sequences.padded is not None and _ndim(given) in (2, 3):
+        given = sample_weight = cut_like(given, sequences, "sample_weight", "weights")
     if isinstance(given, (list, tuple)) and given and all(_ndim(part) == 2 for part in given):
         given = np.concatenate([np.asarray(part) for part in given])
+    elif _ndim(given) == 3:
+        given = np.asarray(given).reshape(-1, _shape(given)[2])
     if _ndim(given) != 2 or tuple(_shape(given)) != tuple(shape):
         return sample_weight, None
     weights = np.asarray(given, dtype=np.float64)
-    rows = weights.max(axis=1)
+    rows = weights.max(axis=1)  # in the order of X, as other weights come; `known` as targets
     known = weights > 0
     if not np.array_equal(weights, np.where(known, rows[:, None], 0)):
         raise ValueError(
             "`sample_weight` of each target may leave targets out by zeros; the others of a row "
             "must have the same weight."
         )
-    return rows, None if known.all() else known
+    if known.all():
+        return rows, None
+    return rows, known if order is None else known[order]
 
 
 def warn_if_unscaled(name: str, values: np.ndarray, owner: str) -> None:

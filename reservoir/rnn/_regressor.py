@@ -46,7 +46,7 @@ class RNNRegressor(BaseRNNRegressor):
         Share a of the new state in each step, for cells "tanh" and "relu".
     h0 : {"zeros", "learned"} or array of shape (n_states,), default="zeros"
         State before the first step; an array holds the states of all layers one after the
-        other (h, then c for an LSTM).
+        other (h, then c for an LSTM). Backward directions start from zeros.
     transition : {"stacked", "deep", "deep_skip"}, default="stacked"
         How a layer of cell "tanh" or "relu" gets from state to state. "deep": by an MLP,
         ``h(t) = g(h(t-1), x(t))``; "deep_skip": ``h(t) = h(t-1) + g(h(t-1), x(t))``, with the
@@ -117,8 +117,9 @@ class RNNRegressor(BaseRNNRegressor):
         "spectral" (spectral radius 0.9), "uniform" (PyTorch's), or "reservoir": an echo state
         network of that size is fitted first, and its weights and ridge readout are where
         training starts. An `ESNRegressor` may be given; the network then takes its size, leak
-        rate, activation and `include_input`. Grid searches clone and refit one that is fitted;
-        wrap it in scikit-learn's `FrozenEstimator` to keep it.
+        rate, activation and `include_input`, and starts from zero whatever its `predict_state`.
+        Grid searches clone and refit one that is fitted; wrap it in scikit-learn's
+        `FrozenEstimator` to keep it.
     layout : {"auto", "windows"}, default="auto"
         "windows": each row of a 2-D X is one univariate sequence, the oldest value first.
     shuffle : bool, default=True

@@ -16,7 +16,7 @@ from ._attention import ATTENTIONS
 from ._decoder import EncoderDecoder
 from ._fit_loop import FitOptions, Shards, fit_loop
 from ._init import INITIALISERS
-from ._network import GATES
+from ._nodes import N_GATES
 from ._objective import one_blas_thread
 from ._packed import bucketed_batches
 from ._schedules import forcing_probability
@@ -228,7 +228,7 @@ class BaseSeq2Seq(TapeEstimator, metaclass=ABCMeta):
         n_steps = int(
             np.diff(pairs.x_indptr)[numbers].max() + np.diff(pairs.y_indptr)[numbers].max()
         )
-        work = GATES[network.cell] * sum(n * n for n in network.units)
+        work = N_GATES[network.cell] * sum(n * n for n in network.units)
         shards = _Weighted()
         shards.total = pairs.total(numbers)
         for a, b in shard_bounds(len(numbers), work * len(network.directions), n_steps):

@@ -22,6 +22,8 @@ _log = logging.getLogger("echocast")
 
 _PATIENCE = 2  # epochs without progress after which learning_rate="adaptive" goes down
 _LEAST_RATE = 1e-6
+# Settings that belong to an optimiser, which is made anew when they change.
+_OF_OPTIMIZER = ("solver", "momentum", "nesterovs_momentum", "weight_decay")
 _MOST_SKIPS = 20  # steps in a row without a finite gradient
 
 
@@ -33,7 +35,6 @@ class Options:
     learning_rate: str = "linear"
     learning_rate_init: float = 3e-3
     batch_size: int = 32
-    max_iter: int = 200
     max_fun: int = 15000
     tol: float = 1e-4
     n_iter_no_change: int = 10
@@ -56,6 +57,7 @@ class Trained:
 
     theta: np.ndarray
     optimizer: Any = None
+    settings: dict | None = None
     loss_curve: list = field(default_factory=list)
     grad_norms: list = field(default_factory=list)
     validation_scores: list | None = None
@@ -63,7 +65,6 @@ class Trained:
     n_updates: int = 0
     n_skipped: int = 0
     rate: float | None = None
-    converged: bool = False
     states: np.ndarray | None = None
 
 
@@ -136,30 +137,44 @@ class _Epochs:
         self.lanes = lanes_of(data.indptr, steps, options.batch_size)
         self.numbers = np.searchsorted(data.indptr, self.lanes[:, 0], side="right") - 1
         self.grad = np.empty_like(state.theta)
-        if state.optimizer is None:
+        settings = {name: getattr(options, name) for name in _OF_OPTIMIZER}
+        if state.optimizer is None or settings != state.settings:
             from ._optim import make_optimizer
 
+            state.settings = settings
             state.optimizer = make_optimizer(
-                options.solver, len(state.theta), state.theta.dtype,
-                momentum=options.momentum, nesterovs_momentum=options.nesterovs_momentum,
-                weight_decay=options.weight_decay, decay_mask=objective.network.decayed,
+                size=len(state.theta), dtype=state.theta.dtype,
+                decay_mask=objective.network.decayed, **settings,
             )  # fmt: skip
         if state.rate is None:
             state.rate = options.learning_rate_init
+        # Where lanes that begin within a sequence start: where those before them ended last.
+        self.ended = np.zeros((len(self.lanes), objective.network.n_states), state.theta.dtype)
+        self.is_cut = bool(np.diff(self.numbers, prepend=-1).min() == 0)
         self.n_total = max(1, n_epochs * self._updates_in_an_epoch())
         self.skips_in_a_row = 0
         self.done = 0
 
-    def _updates_in_an_epoch(self):
+    def _batches(self, rng):
         lengths = self.lanes[:, 1] - self.lanes[:, 0]
-        size, steps = self.options.batch_size, self.options.bptt_steps
-        longest = [lengths[a : a + size].max() for a in range(0, len(lengths), size)]
-        return sum(1 if steps is None else -(-int(n) // steps) for n in longest)
+        return bucketed_batches(
+            lengths, self.options.batch_size, rng if self.options.shuffle else None
+        )
+
+    def _updates_in_an_epoch(self):
+        """Chunks of the first epoch that something is learnt from."""
+        return sum(
+            bool(chunk.weights.any())
+            for batch in self._batches(copy.deepcopy(self.rng))
+            for chunk in self.objective.chunks(
+                self.lanes[batch], self.numbers[batch], self.options.bptt_steps
+            )
+        )
 
     def run(self, validate, monitor):
         state, options = self.state, self.options
         best = _Best(options, state, score=validate is not None)
-        for epoch in range(self.n_epochs):
+        for _ in range(self.n_epochs):
             if monitor is not None:
                 monitor.begin()
             loss, norm = self._epoch()
@@ -173,10 +188,7 @@ class _Epochs:
             report(options.verbose, state, score)
             stop = monitor is not None and monitor(state)
             if best.settled(-loss if score is None else score, state) or stop:
-                state.converged = True
                 break
-            if epoch + 1 == self.n_epochs and options.learning_rate in ("linear", "cosine"):
-                state.converged = True  # the schedule has come to its end
         if best.theta is not None:
             state.theta = best.theta
         elif self.skips_in_a_row and not np.isfinite(state.loss_curve[-1]):
@@ -184,20 +196,28 @@ class _Epochs:
 
     def _epoch(self):
         """One pass over all lanes; returns the mean loss and the largest gradient norm."""
-        lengths = self.lanes[:, 1] - self.lanes[:, 0]
-        order = self.rng if self.options.shuffle else None
         sums, norms = np.zeros(2), 0.0
-        for batch in bucketed_batches(lengths, self.options.batch_size, order):
-            loss, weight, norm = self._batch(self.lanes[batch], self.numbers[batch])
+        for batch in self._batches(self.rng):
+            loss, weight, norm = self._batch(batch)
             sums += loss * weight, weight
             norms = max(norms, norm)
         return float(sums[0] / max(sums[1], 1e-300)), norms
 
-    def _batch(self, lanes, numbers):
-        objective, options, state = self.objective, self.options, self.state
-        states, sums, largest = None, np.zeros(2), 0.0
+    def _first_states(self, batch):
+        """States from which lanes start; NaN, or None for all, at the starts of sequences."""
         if self.first_states is not None:
-            states = self.first_states[numbers]
+            return self.first_states[self.numbers[batch]]
+        if not self.is_cut:
+            return None
+        states = self.ended[batch - 1].copy()
+        starts = self.objective.data.indptr[self.numbers[batch]] == self.lanes[batch, 0]
+        states[starts] = np.nan
+        return states
+
+    def _batch(self, batch):
+        objective, options, state = self.objective, self.options, self.state
+        lanes, numbers = self.lanes[batch], self.numbers[batch]
+        states, sums, largest = self._first_states(batch), np.zeros(2), 0.0
         masks = objective.network.draw_masks(
             self.rng, len(lanes), options.dropout, options.recurrent_dropout
         )
@@ -207,12 +227,14 @@ class _Epochs:
             weight = float(chunk.weights.sum())
             if weight == 0:
                 states = objective.carry(state.theta, chunk, states)
+                self.ended[batch[:n_lanes]] = states
                 continue
             probability = forcing_probability(options.teacher_forcing, self.done, self.n_total)
             forced = objective.draw_forced(chunk, probability, self.rng)
             loss, states = objective.gradient(
                 state.theta, self.grad, chunk, states, masks=masks, forced=forced
             )
+            self.ended[batch[:n_lanes]] = states
             loss += objective.penalise(state.theta, self.grad)
             norm = self._step(loss)
             sums += loss * weight, weight
@@ -315,7 +337,6 @@ def _minimise(objective, state, options, n_epochs, monitor):
     if not np.isfinite(result.fun):
         raise TrainingDivergedError(state.n_updates, 1)
     state.theta = np.ascontiguousarray(result.x, dtype=state.theta.dtype)
-    state.converged = bool(result.success)
 
 
 def report(verbose: bool, state: Trained, score: float | None) -> None:

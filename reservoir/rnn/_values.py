@@ -64,22 +64,14 @@ class BaseRNNRegressor(MultiOutputMixin, RegressorMixin, BaseRNN):
             raise ValueError(
                 f"y has {targets.shape[1]} targets, but {owner} is expecting {self._fit_n_targets}."
             )
-        sample_weight, known = split_step_weights(sample_weight, targets.shape)
+        known = None
+        if not last:
+            sample_weight, known = split_step_weights(sample_weight, sequences, targets.shape)
         weights = read_case_weights(sample_weight, sequences.layout, last=last, dtype=dtype)
         before = self._outputs_before(sequences, targets, last)
         if known is not None:  # the head knows NaN for what is not to be learnt
             targets = np.where(known, targets, dtype.type(np.nan))
-        data = TrainData(
-            sequences.rows, sequences.indptr, targets, weights, before, int(self.washout)
-        )
-        if self.washout and not last:
-            weights[data.position < self.washout] = 0
-            if not weights.any():
-                raise ValueError(
-                    f"washout={self.washout} leaves no step to train on; sequences have "
-                    f"{int(np.diff(sequences.indptr).max())} steps at most."
-                )
-        return data
+        return TrainData(sequences.rows, sequences.indptr, targets, weights, before)
 
     def _outputs_before(self, sequences, targets, last):
         """True outputs one step earlier, for networks that see outputs; zero before the first."""
@@ -144,7 +136,7 @@ class BaseRNNRegressor(MultiOutputMixin, RegressorMixin, BaseRNN):
     def _remember_targets(self, data, layout):
         targets = data.targets
         ends = targets if self._fit_last else targets[layout.indptr[1:] - 1]
-        self.last_output_ = layout.per_sequence(ends.copy())
+        self.last_output_ = layout.per_sequence(ends.copy())  # NaN where it was left out
         self._fit_range = (np.fmin.reduce(targets, axis=0), np.fmax.reduce(targets, axis=0))
 
     # ---------------------------------------------------------------- prediction

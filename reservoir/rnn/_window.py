@@ -169,11 +169,20 @@ class WindowRNNRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         targets, self._fit_y_one_d = read_targets(y, layout, dtype=np.float64, owner=owner)
         weights = read_weights(sample_weight, layout, dtype=np.float64)
         self.window_columns_ = find_window(self)
-        self.offset_, self.scale_ = column_scales(rows, self.window_columns_, weights)
-        self.y_offset_, self.y_scale_ = column_scales(targets, np.empty((0, 0), int), weights)
+        seen = slice(self._n_trained_on(len(rows)))
+        known = None if weights is None else weights[seen]
+        self.offset_, self.scale_ = column_scales(rows[seen], self.window_columns_, known)
+        no_lags = np.empty((0, 0), dtype=int)
+        self.y_offset_, self.y_scale_ = column_scales(targets[seen], no_lags, known)
         scaled = (targets - self.y_offset_) / self.y_scale_
         self.regressor_ = regressor.fit(self._windows(rows), scaled, sample_weight=weights)
         return self
+
+    def _n_trained_on(self, n):
+        """Rows before those that early stopping holds out, the last ones."""
+        if not self.early_stopping:
+            return n
+        return n - max(1, round(self.validation_fraction * n))
 
     def _network_params(self):
         own = self.get_params(deep=False)

@@ -10,7 +10,7 @@ from echocast import forecasting
 from echocast.reservoir import ESNRegressor
 
 SMALL = {"n_units": 12, "random_state": 0}
-SHORT = {"hidden_layer_sizes": 4, "max_iter": 8, "random_state": 0}
+SHORT = {"hidden_layer_sizes": 4, "max_iter": 8, "n_members": 1, "random_state": 0}
 NAIVE = forecasting.NaiveForecaster("drift")
 ESN = forecasting.ESNForecaster(**SMALL)
 
