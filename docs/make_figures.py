@@ -31,7 +31,9 @@ from echocast.forecasting import (
 from echocast.reservoir import (
     ESNRegressor,
     ReservoirTransformer,
+    RNNClassifier,
     RNNRegressor,
+    SelfAttentionClassifier,
     gradient_norm_by_lag,
 )
 
@@ -248,7 +250,42 @@ def rnn():
     return figure
 
 
+def self_attention():
+    """Looking up a key among pairs: how it is learnt, and where the steps of a sequence look."""
+    rng = np.random.RandomState(0)
+    keys = rng.uniform(size=(6400, 12)).argsort(axis=1)[:, :8]
+    values, asked = rng.randint(12, size=(6400, 8)), rng.randint(8, size=6400)
+    X = np.zeros((6400, 9, 24))
+    X[np.arange(6400)[:, None], np.arange(8), keys] = 1
+    X[np.arange(6400)[:, None], np.arange(8), 12 + values] = 1
+    X[np.arange(6400), 8, keys[np.arange(6400), asked]] = 1
+    y = values[np.arange(6400), asked]
+    figure, (left, right) = plt.subplots(1, 2, figsize=(6.8, 2.9), width_ratios=[1.25, 1])
+    settings = {"batch_size": 64, "max_iter": 12, "random_state": 0}
+    network = SelfAttentionClassifier(**settings).fit(X, y)
+    lstm = RNNClassifier(cell="lstm", **settings).fit(X, y)
+    for model, label, colour, style in (
+        (lstm, "LSTM, 64 units", RED, ":"),
+        (network, "self-attention, 2 blocks of 32", BLUE, "-"),
+    ):
+        left.semilogy(np.arange(1, 13), model.loss_curve_, color=colour, ls=style, label=label)
+    left.axhline(np.log(12), color=BLACK, lw=0.8)
+    left.text(12, np.log(12) * 1.15, "knows nothing", fontsize=8, ha="right")
+    left.set(xlabel="epoch of 100 batches", ylabel="log loss", ylim=(1e-4, 6))
+    left.legend(loc="center right", fontsize=8)
+    looks = network.attention(X[:1])[0, :, 0]
+    block = int(looks[:, -1, asked[0]].argmax())
+    right.imshow(looks[block], cmap="Greys", vmin=0, vmax=1)
+    names = [f"{k}:{v}" for k, v in zip(keys[0], values[0])] + [f"{keys[0, asked[0]]}:?"]
+    right.set_xticks(range(9), names, fontsize=7, rotation=60)
+    right.set_yticks(range(9), names, fontsize=7)
+    right.grid(False)
+    right.set_title(f"who looks at whom in block {block + 1}", fontsize=9)
+    return figure
+
+
 FIGURES = {
+    "self-attention": self_attention,
     "rnn": rnn,
     "reservoir": reservoir,
     "lorenz": lorenz,
