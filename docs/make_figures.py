@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 import warnings
+from datetime import date, timedelta
 from pathlib import Path
 
 import matplotlib
@@ -29,11 +30,13 @@ from echocast.forecasting import (
     valid_prediction_time,
 )
 from echocast.reservoir import (
+    AttentionDisplay,
     ESNRegressor,
     ReservoirTransformer,
     RNNClassifier,
     RNNRegressor,
     SelfAttentionClassifier,
+    Seq2SeqTransducer,
     gradient_norm_by_lag,
 )
 
@@ -284,7 +287,25 @@ def self_attention():
     return figure
 
 
+def attention():
+    """What is looked at while dates are written in another form."""
+    names = "January February March April May June July August September October November December"
+    rng = np.random.RandomState(0)
+    days = [date(1900, 1, 1) + timedelta(days=int(k)) for k in rng.permutation(54000)[:2000]]
+    texts = []
+    for day, coin in zip(days, rng.randint(2, size=2000)):
+        name = names.split()[day.month - 1]
+        texts.append(f"{day.day} {name} {day.year}" if coin else f"{name} {day.day}, {day.year}")
+    model = Seq2SeqTransducer(max_iter=6, random_state=0)
+    model.fit(texts, [day.isoformat() for day in days])
+    figure, axes = plt.subplots(1, 2, figsize=(6.8, 2.8))
+    for ax, text in zip(axes, ("3 May 1987", "December 24, 2031")):
+        AttentionDisplay.from_estimator(model, text, ax=ax, cmap="Blues")
+    return figure
+
+
 FIGURES = {
+    "attention": attention,
     "self-attention": self_attention,
     "rnn": rnn,
     "reservoir": reservoir,
