@@ -42,6 +42,7 @@ from .rnn._seq2seq import Seq2SeqTransducer
 from .rnn._seq2seq_regressor import Seq2SeqRegressor
 from .rnn._tree_reader import read_trees
 from .rnn._trees import RecursiveClassifier
+from .rnn._turing import NeuralTuringMachine
 from .rnn._window import WindowRNNRegressor
 
 __all__ = [
@@ -55,6 +56,7 @@ __all__ = [
     "LossCurveDisplay",
     "MarkovChain",
     "NVARRegressor",
+    "NeuralTuringMachine",
     "RNNClassifier",
     "RNNRegressor",
     "RecursiveClassifier",
