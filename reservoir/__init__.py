@@ -27,6 +27,7 @@ from ._topologies import register_topology, topologies
 from ._transformer import ReservoirTransformer
 from ._window import WindowESNRegressor
 from .rnn._attention_display import AttentionDisplay
+from .rnn._adaptive import AdaptiveComputationRNN
 from .rnn._classifier import RNNClassifier
 from .rnn._display import LossCurveDisplay
 from .rnn._eigen import EigenReport, eigen_report
@@ -46,6 +47,7 @@ from .rnn._turing import NeuralTuringMachine
 from .rnn._window import WindowRNNRegressor
 
 __all__ = [
+    "AdaptiveComputationRNN",
     "AttentionDisplay",
     "CharRNN",
     "DeepESNRegressor",

@@ -163,8 +163,9 @@ def test_outputs_see_no_future(model):
 def test_gradient_of_the_loss(model):
     rng = np.random.RandomState(0)
     T, B = 5, 3
-    batch = BitBatch(rng.randn(T, B, 4), rng.randint(0, 2, (T, B, 3)).astype(float),
-                     rng.dirichlet(np.ones(T * B)).reshape(T, B), 1.0, rng)  # fmt: skip
+    inputs, bits = rng.randn(T, B, 4), rng.randint(0, 2, (T, B, 3)).astype(float)
+    weights = rng.dirichlet(np.ones(T * B)).reshape(T, B)
+    batch = BitBatch(inputs, bits, weights, np.ones((T, B), bool), 1.0)
     layout, theta = model._fit_layout, model.theta_ + 0.1 * rng.randn(len(model.theta_))
 
     def loss(vector):

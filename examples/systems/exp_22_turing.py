@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 
 from echocast.datasets import copy_task
-from echocast.reservoir import NeuralTuringMachine, RNNRegressor
+from echocast.reservoir import NeuralTuringMachine, RNNClassifier
 
 LENGTHS = (8, 16, 24)
 UPDATES, BATCH = 1500, 16
@@ -30,21 +30,27 @@ def machine(seed):
     return [1 - ntm.score(X, y, weights) for X, y, weights in tests(seed).values()]
 
 
+def symbols(y):
+    """Rows of 4 bits as one of 16 symbols."""
+    return [(row @ (8, 4, 2, 1)).astype(int) for row in y]
+
+
 def lstm(seed):
-    """The same of an LSTM, whose outputs are rounded."""
+    """The same of an LSTM, to which rows of bits are symbols."""
     epochs = 5
     X, y, weights = copy_task(LSTM_UPDATES // epochs * BATCH, (1, 8), n_bits=4, random_state=seed)
-    net = RNNRegressor(
+    net = RNNClassifier(
         hidden_layer_sizes=128,
         cell="lstm",
+        output="sequence",
         batch_size=BATCH,
         max_iter=epochs,
         random_state=seed,
-    ).fit(X, y, sample_weight=weights)
+    ).fit(X, symbols(y), sample_weight=weights)
     found = []
     for X, y, weights in tests(seed).values():
-        outputs = np.concatenate(net.predict(X))
-        wrong = (outputs > 0.5) != (np.concatenate(y) > 0.5)
+        said = np.concatenate(net.predict(X))[:, None] & (8, 4, 2, 1)
+        wrong = (said > 0) != (np.concatenate(y) > 0.5)
         found.append(wrong[np.concatenate(weights) > 0].mean())
     return found
 

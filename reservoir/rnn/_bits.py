@@ -19,7 +19,7 @@ from ._tape_estimator import TapeEstimator
 
 __all__ = ["BitBatch", "BitData", "BitEstimator", "bit_loss"]
 
-_CHUNK = 64  # sequences that are predicted together
+_CHUNK = 4096  # steps, padding included, that are predicted together
 
 
 @dataclass(frozen=True)
@@ -34,13 +34,16 @@ class BitData:
 
 @dataclass(frozen=True)
 class BitBatch:
-    """Time-major arrays of a mini-batch; `weights` sums to 1 and is 0 in padding."""
+    """Time-major arrays of a mini-batch; `weights` sums to 1 and is 0 in padding.
+
+    `valid` (n_steps, n_sequences) says what is no padding, and `total` what the weights were.
+    """
 
     inputs: np.ndarray
     bits: np.ndarray
     weights: np.ndarray
+    valid: np.ndarray
     total: float
-    rng: np.random.RandomState
 
 
 def bit_loss(logits: Var, batch: BitBatch) -> Var:
@@ -93,8 +96,9 @@ class BitEstimator(TapeEstimator):
                 weights = data.weights[packed.rows] * packed.valid
                 total = float(weights.sum())
                 yield BitBatch(
-                    data.rows[packed.rows], data.bits[packed.rows], weights / total, total, rng
-                )
+                    data.rows[packed.rows], data.bits[packed.rows], weights / total, packed.valid,
+                    total,
+                )  # fmt: skip
 
         n_batches = len(bucketed_batches(lengths[kept], size, None))
         return fit_loop(
@@ -107,13 +111,16 @@ class BitEstimator(TapeEstimator):
     def _read_new(self, X) -> Sequences:
         return read_sequences(self, X, reset=False, dtype=self.theta_.dtype)
 
-    def _passes(self, sequences: Sequences) -> Iterator[tuple[np.ndarray, Packed]]:
+    def _passes(self, sequences: Sequences | BitData) -> Iterator[tuple[np.ndarray, Packed]]:
         """All sequences, those of about the same length together."""
         lengths, indptr = np.diff(sequences.indptr), sequences.indptr
         order = np.argsort(-lengths, kind="stable")
-        for first in range(0, len(order), _CHUNK):
-            numbers = order[first : first + _CHUNK]
+        first = 0
+        while first < len(order):
+            stop = first + max(1, _CHUNK // int(lengths[order[first]]))
+            numbers = order[first:stop]
             yield numbers, pack(indptr[numbers], indptr[numbers + 1])
+            first = stop
 
     def _values(self, sequences, of_batch, width):
         """What `of_batch` gives for time-major inputs, as rows like those of the data."""

@@ -74,3 +74,25 @@ def machine(model, x):
         logits.append(p["out.W"] @ np.concatenate([h, read]) + p["out.b"])
         addresses.append(weights)
     return np.array(logits), np.array(addresses)
+
+
+def pondering(model, x, max_runs=None):
+    """Logits, N and R of a fitted adaptive network with cell "tanh", for each step of x."""
+    p = model.params_
+    state = np.zeros(model.n_units)
+    logits, counts, remainders = [], [], []
+    for row in x:
+        run, mean, total = 0, np.zeros(model.n_units), 0.0
+        while True:
+            run += 1
+            seen = np.append(row, 1.0 if run == 1 else 0.0)
+            state = np.tanh(p["cell.W_in"] @ seen + p["cell.W"] @ state + p["cell.b"])
+            share = sigmoid(float(p["halt.W"][0] @ state + p["halt.b"][0]))
+            if total + share >= 1 - model.epsilon or run == model.max_ponder:
+                break
+            mean, total = mean + share * state, total + share
+        state = mean + (1 - total) * state
+        logits.append(p["out.W"] @ state + p["out.b"])
+        counts.append(run)
+        remainders.append(1 - total)
+    return np.array(logits), np.array(counts), np.array(remainders)
