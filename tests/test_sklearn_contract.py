@@ -47,7 +47,7 @@ SETTINGS = {
     "RNNRegressor": {**TRAINED, "hidden_layer_sizes": 8},
     "SelfAttentionClassifier": {**TRAINED, "n_units": 8, "max_iter": 30},
     "SelfAttentionRegressor": {**TRAINED, "n_units": 8},
-    "Seq2SeqRegressor": {**TRAINED, "hidden_layer_sizes": 8},
+    "Seq2SeqRegressor": {**TRAINED, "hidden_layer_sizes": 8, "max_iter": 40},
     "WindowRNNRegressor": {**TRAINED, "hidden_layer_sizes": 12, "batch_size": 32},
 }
 

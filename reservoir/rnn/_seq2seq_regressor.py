@@ -31,7 +31,7 @@ class Seq2SeqRegressor(MultiOutputMixin, RegressorMixin, BaseSeq2Seq):
 
     .. math::
         s_0 = \tanh(W_c C + b), \quad s_i = f(s_{i-1}, [y_{i-1}, u_i, c_i]), \quad
-        y_i = V [s_i, c_i, y_{i-1}, u_i] + c
+        y_i = V [s_i, c_i, y_{i-1}, u_i] + d
 
     where :math:`u_i` is what is known beforehand of step i (`X_future`), C is what the encoder
     ends in, and :math:`c_i` is C, or what attention reads of the encoder's states (see
