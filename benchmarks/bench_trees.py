@@ -35,7 +35,7 @@ SETTINGS = {
     "embedding_size": 32,
     "min_count": 2,
     "dropout": 0.2,
-    "alpha": 1e-4,
+    "alpha": 3e-4,
     "learning_rate_init": 3e-3,
     "max_iter": 10,
 }

@@ -27,6 +27,7 @@ from ._topologies import register_topology, topologies
 from ._transformer import ReservoirTransformer
 from ._window import WindowESNRegressor
 from .rnn._attention_display import AttentionDisplay
+from .rnn._adaptive import AdaptiveComputationRNN
 from .rnn._classifier import RNNClassifier
 from .rnn._display import LossCurveDisplay
 from .rnn._eigen import EigenReport, eigen_report
@@ -42,9 +43,11 @@ from .rnn._seq2seq import Seq2SeqTransducer
 from .rnn._seq2seq_regressor import Seq2SeqRegressor
 from .rnn._tree_reader import read_trees
 from .rnn._trees import RecursiveClassifier
+from .rnn._turing import NeuralTuringMachine
 from .rnn._window import WindowRNNRegressor
 
 __all__ = [
+    "AdaptiveComputationRNN",
     "AttentionDisplay",
     "CharRNN",
     "DeepESNRegressor",
@@ -55,6 +58,7 @@ __all__ = [
     "LossCurveDisplay",
     "MarkovChain",
     "NVARRegressor",
+    "NeuralTuringMachine",
     "RNNClassifier",
     "RNNRegressor",
     "RecursiveClassifier",

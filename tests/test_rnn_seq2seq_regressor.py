@@ -254,6 +254,8 @@ def test_rows_of_a_table_are_windows_the_oldest_value_first():
     assert_array_equal(
         model.predict(A), regressor("last").fit(A[:, :, None], y).predict(A[:, :, None])
     )
+    turned = regressor("last", window_order="newest_first").fit(A[:, ::-1], y)
+    assert_array_equal(turned.predict(A[:, ::-1]), model.predict(A))
     frame = pd.DataFrame(A, columns=[f"lag_{8 - i}" for i in range(8)])
     of_frame = regressor("last").fit(frame, pd.DataFrame(y))
     assert_array_equal(of_frame.predict(frame), model.predict(A))
@@ -305,6 +307,7 @@ def test_early_stopping_keeps_the_best_weights():
 
 PARAMETERS = [
     ("hidden_layer_sizes", 0), ("cell", "elman"), ("attention", "luong"), ("start", "zeros"),
+    ("window_order", "auto"),
     ("teacher_forcing", 1.5), ("teacher_forcing", "linear"), ("loss", "mse"), ("quantile", 0.0),
     ("quantile", "median"), ("solver", "lbfgs"), ("learning_rate", 0.1), ("max_iter", -1),
     ("bidirectional", "no"), ("dtype", "float16"), ("n_jobs", 0), ("weight_init", None),

@@ -42,7 +42,8 @@ def test_10_the_order_of_a_markov_source():
 def test_11_sequences_end_where_they_should():
     found = systems.run("exp_11_end_of_sequence")
     for way in ("symbol", "bernoulli", "length"):
-        assert found[way] >= 0.99
+        assert found[way] >= 0.99  # of 200 words
+        assert found[f"announce_{way}"] >= 0.97
         assert found[f"updates_{way}"] == 800
     assert found["none"] == 0  # without an end every word is as long as it may be
     assert found["cut_none"] == 1

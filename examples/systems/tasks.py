@@ -156,9 +156,10 @@ def symbol_source(rng, n, order, n_symbols):
 def announced(rng, n):
     """Words whose first symbol, a digit from 1 to 8, tells how many letters follow."""
     lengths = rng.randint(1, 9, size=n)
-    return [f"{k}" + "".join(rng.choice(list("abc"), size=k)) for k in lengths]
+    return [f"{k}" + "".join(rng.choice(list("ab"), size=k)) for k in lengths]
 
 
-def keeps_its_word(word):
-    """Whether as many letters follow as were announced."""
-    return word[:1].isdigit() and len(word) - 1 == int(word[0])
+def kept_words(words):
+    """Share of the words that begin with a digit, and among those the share that keep to it."""
+    kept = [len(word) - 1 == int(word[0]) for word in words if word[:1].isdigit()]
+    return len(kept) / len(words), float(np.mean(kept))

@@ -9,19 +9,20 @@ import numpy as np
 from echocast._checks import check_flag, check_number, check_option, refuse
 
 from .._base import _dtype_name
+from ._estimator import BaseRNN
 from ._objective import one_blas_thread
 from ._packed import pack
 from ._transformer import AttentionNetwork
 
-__all__ = ["SelfAttentionMixin"]
+__all__ = ["BaseSelfAttention"]
 
 _POSITIONS = ("learned", "sinusoidal", None)
 _KEPT = ("n_blocks", "n_units", "n_heads", "n_hidden", "causal", "positions", "max_length",
          "n_symbols", "output", "loss", "quantile", "layout")  # fmt: skip
 
 
-class SelfAttentionMixin:
-    """The network of an estimator whose training is that of recurrent ones (`BaseRNN`)."""
+class BaseSelfAttention(BaseRNN):
+    """Abstract: another network, trained as recurrent ones are. It comes first among the bases."""
 
     _OUTPUTS = ("auto", "last", "mean", "sequence")
 
@@ -61,7 +62,7 @@ class SelfAttentionMixin:
         asked = {name: getattr(self, name) for name in _KEPT if hasattr(self, name)}
         return {**asked, "dtype": _dtype_name(self.dtype)}
 
-    def _network(self, n_inputs, dtype):
+    def _network(self, n_inputs: int, dtype: Any, **changes: Any) -> Any:
         read = self.output if self.output == "mean" else "last" if self._fit_last else "sequence"
         return AttentionNetwork(
             n_blocks=int(self.n_blocks),
@@ -76,6 +77,7 @@ class SelfAttentionMixin:
             positions=self.positions,
             n_positions=self._fit_n_positions,
             n_symbols=self._fit_n_symbols,
+            **changes,
         )
 
     # ------------------------------------------------------------------ reading
@@ -126,7 +128,7 @@ class SelfAttentionMixin:
         super()._publish(trained, sequences, data, from_start=from_start)
         del self.h0_, self.state_  # there are none
 
-    def transform(self, X: Any, *, groups: Any = None) -> Any:
+    def transform(self, X: Any, *, groups: Any = None) -> Any:  # type: ignore[override]
         """What the last block gives, for each step (or what is read of it, for each sequence).
 
         Parameters
@@ -147,7 +149,7 @@ class SelfAttentionMixin:
             return last[ends]
         return np.add.reduceat(last, sequences.indptr[:-1]) / np.diff(sequences.indptr)[:, None]
 
-    def states(self, X: Any, *, groups: Any = None) -> list:
+    def states(self, X: Any, *, groups: Any = None) -> list:  # type: ignore[override]
         """What each block gives, for each step.
 
         Parameters

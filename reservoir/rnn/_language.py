@@ -269,6 +269,7 @@ class CharRNN(TapeEstimator):
             If gradients become infinite or NaN. The former fit stays as it was after any error.
         """
         self._learn(X, fresh=True)
+        return self
 
     @transactional(keep_fitted=True)
     def partial_fit(self, X: Any, y: Any = None) -> Self:
@@ -286,6 +287,7 @@ class CharRNN(TapeEstimator):
         self
         """
         self._learn(X, fresh=not hasattr(self, "theta_"), one_epoch=True)
+        return self
 
     def _learn(self, X, *, fresh, one_epoch=False):
         owner = type(self).__name__

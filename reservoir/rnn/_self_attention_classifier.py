@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from .._sequence_tools import keeps_sequences
-from ._attending import SelfAttentionMixin
+from ._attending import BaseSelfAttention
 from ._labels import BaseRNNClassifier
 
 __all__ = ["SelfAttentionClassifier"]
 
 
 @keeps_sequences
-class SelfAttentionClassifier(SelfAttentionMixin, BaseRNNClassifier):
+class SelfAttentionClassifier(BaseSelfAttention, BaseRNNClassifier):
     r"""Blocks of self-attention that label sequences, or each of their steps.
 
     Where a recurrent network carries what it has read from step to step, here every step looks at

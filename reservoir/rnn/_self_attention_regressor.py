@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from .._sequence_tools import keeps_sequences
-from ._attending import SelfAttentionMixin
+from ._attending import BaseSelfAttention
 from ._values import BaseRNNRegressor
 
 __all__ = ["SelfAttentionRegressor"]
 
 
 @keeps_sequences
-class SelfAttentionRegressor(SelfAttentionMixin, BaseRNNRegressor):
+class SelfAttentionRegressor(BaseSelfAttention, BaseRNNRegressor):
     """Blocks of self-attention whose outputs are numbers, quantiles or distributions.
 
     The network is that of `SelfAttentionClassifier`, the losses and the forms of X and y are those

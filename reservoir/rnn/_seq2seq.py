@@ -27,8 +27,8 @@ class Seq2SeqTransducer(BaseSeq2Seq):
     symbol by symbol, each time reading what it has just written, until it writes the end:
 
     .. math::
-        s_0 = \tanh(W_c C + b), \quad s_i = f(s_{i-1}, [E_{y_{i-1}}, u_i, c_i]), \quad
-        p(y_i) = \mathrm{softmax}(V [s_i, c_i, E_{y_{i-1}}] + c)
+        s_0 = \tanh(W_c C + b), \quad s_i = f(s_{i-1}, [E_{y_{i-1}}, c_i]), \quad
+        p(y_i) = \mathrm{softmax}(V [s_i, c_i, E_{y_{i-1}}] + d)
 
     Without attention every :math:`c_i` is C, the last states of the encoder, which must hold the
     whole input [1]_ [2]_. With attention it is a weighted mean of the encoder's states
@@ -137,10 +137,11 @@ class Seq2SeqTransducer(BaseSeq2Seq):
     >>> X = ["abc", "cab", "ba", "acb", "bca", "ab", "ca", "bac"]
     >>> y = [x[::-1].upper() for x in X]
     >>> model = Seq2SeqTransducer(max_iter=150, batch_size=4, random_state=0).fit(X, y)
-    >>> model.predict(["cba", "ac"])  # doctest: +SKIP
-    ['ABC', 'CA']
-    >>> model.score(X, y)
-    1.0
+    >>> model.predict(["abc", "ba"])
+    ['CBA', 'AB']
+    >>> outputs, attention = model.predict(["ba"], return_attention=True)
+    >>> attention[0].shape  # two symbols were written while looking at two
+    (2, 2)
     """
 
     def __init__(

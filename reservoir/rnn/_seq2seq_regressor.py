@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Self
 
 import numpy as np
@@ -30,7 +31,7 @@ class Seq2SeqRegressor(MultiOutputMixin, RegressorMixin, BaseSeq2Seq):
 
     .. math::
         s_0 = \tanh(W_c C + b), \quad s_i = f(s_{i-1}, [y_{i-1}, u_i, c_i]), \quad
-        y_i = V [s_i, c_i, y_{i-1}, u_i] + c
+        y_i = V [s_i, c_i, y_{i-1}, u_i] + d
 
     where :math:`u_i` is what is known beforehand of step i (`X_future`), C is what the encoder
     ends in, and :math:`c_i` is C, or what attention reads of the encoder's states (see
@@ -49,6 +50,9 @@ class Seq2SeqRegressor(MultiOutputMixin, RegressorMixin, BaseSeq2Seq):
     start : {"learned", "last"}, default="learned"
         What the decoder reads before its first step: numbers that are learnt, or the last row of
         X, whose first columns then must be the quantities in y (a series and its future).
+    window_order : {"oldest_first", "newest_first"}, default="oldest_first"
+        How values stand in the rows of a 2-D X; "newest_first" is the order of
+        `ReservoirForecaster` and of other libraries that hand on lags.
     teacher_forcing : float, str or callable, default="scheduled"
         Probability with which the decoder is given the true last output in training, rather than
         its own. "scheduled" falls linearly from 1 to 0 over 71 % of the updates [3]_; see
@@ -129,6 +133,7 @@ class Seq2SeqRegressor(MultiOutputMixin, RegressorMixin, BaseSeq2Seq):
         bidirectional: bool = False,
         attention: str | None = None,
         start: str = "learned",
+        window_order: str = "oldest_first",
         teacher_forcing: Any = "scheduled",
         loss: str = "squared_error",
         quantile: Any = 0.5,
@@ -159,6 +164,7 @@ class Seq2SeqRegressor(MultiOutputMixin, RegressorMixin, BaseSeq2Seq):
         self.bidirectional = bidirectional
         self.attention = attention
         self.start = start
+        self.window_order = window_order
         self.teacher_forcing = teacher_forcing
         self.loss = loss
         self.quantile = quantile
@@ -187,6 +193,7 @@ class Seq2SeqRegressor(MultiOutputMixin, RegressorMixin, BaseSeq2Seq):
     def _check_params(self, owner):
         check_option("loss", self.loss, owner, _LOSSES)
         check_option("start", self.start, owner, ("last", "learned"))
+        check_option("window_order", self.window_order, owner, ("newest_first", "oldest_first"))
         _checked_levels("quantile", self.quantile, owner)
         return super()._check_params(owner)
 
@@ -200,8 +207,8 @@ class Seq2SeqRegressor(MultiOutputMixin, RegressorMixin, BaseSeq2Seq):
         ----------
         X : array of shape (n_sequences, n_steps, n_features), or list of 2-D arrays
             Sequences, perhaps of different lengths: in a 3-D array trailing rows of NaN are
-            padding. In a 2-D array or frame each row is a sequence of single numbers, the oldest
-            first.
+            padding. In a 2-D array or frame each row is a sequence of single numbers, see
+            `window_order`.
         y : array-like of shape (n_sequences, horizon, n_targets), (n_sequences, horizon) or \
 (n_sequences,)
             What comes after each of them; predictions have the same number of axes.
@@ -271,7 +278,7 @@ class Seq2SeqRegressor(MultiOutputMixin, RegressorMixin, BaseSeq2Seq):
         if hasattr(X, "index") and getattr(X.index, "nlevels", 1) > 1:
             windows = False
         else:
-            windows = _is_frame(X) or (_ndim(X) == 2 and not _is_sequence_list(X))
+            windows = _is_frame(X) or (_ndim(X) < 3 and not _is_sequence_list(X))
         if not reset and windows != self._fit_windows:
             forms = {True: "rows that are windows", False: "sequences of rows"}
             raise ValueError(
@@ -279,8 +286,12 @@ class Seq2SeqRegressor(MultiOutputMixin, RegressorMixin, BaseSeq2Seq):
                 f"{forms[self._fit_windows]}."
             )
         if reset:
-            self._fit_windows = windows
-        return read_sequences(self, X, reset=reset, dtype=dtype, windows=windows)
+            self._fit_windows, self._fit_turned = windows, self.window_order == "newest_first"
+        sequences = read_sequences(self, X, reset=reset, dtype=dtype, windows=windows)
+        if not (windows and self._fit_turned):
+            return sequences
+        rows = sequences.rows.reshape(sequences.layout.n_sequences, -1)[:, ::-1]
+        return replace(sequences, rows=rows.reshape(-1, 1))
 
     def _read_targets(self, y, layout, dtype):
         """Targets (n_sequences, horizon, n_targets), and the shape in which they came."""
@@ -480,7 +491,7 @@ class Seq2SeqRegressor(MultiOutputMixin, RegressorMixin, BaseSeq2Seq):
         )
 
     def __sklearn_tags__(self):
+        # Without `three_d_array`, by which regressors say that rows of a table are time steps.
         tags = super().__sklearn_tags__()
-        tags.input_tags.three_d_array = True
         tags.target_tags.multi_output = True
         return tags

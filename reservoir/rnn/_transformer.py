@@ -118,11 +118,12 @@ class AttentionNetwork:
             if name.endswith(".gain"):
                 values[:] = 1
             elif name.endswith(".E"):
-                values[:] = rng.standard_normal(values.shape) * _TABLE_SCALE
+                values[:] = rng.standard_normal(values.shape)
             elif name.endswith(".W"):
                 parts = 3 if name.endswith("attention.W") else 1
                 for part in np.split(values, parts):
-                    part[:] = initialise_dense(rng, *part.shape, self.dtype)["W"]
+                    n_out, n_in = part.shape
+                    part[:] = initialise_dense(rng, n_out, n_in, self.dtype)["W"]
         return theta
 
     def step_work(self, n_steps: int) -> int:
@@ -209,6 +210,3 @@ class AttentionNetwork:
             return (kept / (1 - dropout)).astype(self.dtype)
 
         return Masks([], [(draw(), draw()) for _ in range(self.n_blocks)])
-
-
-_TABLE_SCALE = 1.0

@@ -49,19 +49,19 @@ class Writer:
 
         `lengths` are those drawn beforehand, the prime included, for endings that do so.
         """
+        counted = may_end and lengths is not None
         if lengths is None:
             lengths = np.full(n, len(prime) + n_steps)
         lengths = np.asarray(lengths)
         found: list[list[int]] = [[] for _ in range(n)]
         first = np.stack([self.end.read(prime, length) for length in lengths], axis=1)
         packed = pack(np.zeros(n, dtype=np.int64), np.full(n, len(first)))
-        counted = self.end.draw_lengths(self.rng, 0, 0) is not None
         running = np.arange(n)
         with one_blas_thread():
             run = self.network.run(self.leaves, first, packed)
             outputs, states = run.outputs.data[-1], run.states
             for _ in range(n_steps):
-                if counted and may_end:
+                if counted:
                     written = np.array([len(found[i]) for i in running])
                     going = lengths[running] > len(prime) + written
                     running, outputs, states = _kept(going, running, outputs, states)
