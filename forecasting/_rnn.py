@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from echocast._checks import check_generator, check_number, check_option, refuse
+from echocast._checks import check_flag, check_generator, check_number, check_option, refuse
 
 from ._adaptive import begin_scores
 from ._closed_loop import bands
@@ -21,6 +21,9 @@ __all__ = ["RNNForecaster"]
 
 _LOSSES = ("absolute_error", "gaussian", "huber", "pinball", "squared_error", "student_t")
 _WITH_QUANTILES = ("gaussian", "pinball", "student_t")
+_SCHEDULES = ("adaptive", "constant", "cosine", "invscaling", "linear")
+_FORCINGS = ("exponential", "inverse_sigmoid", "scheduled")
+_FIRST_WEIGHTS = ("glorot", "identity", "orthogonal", "reservoir", "spectral", "uniform")
 _NETWORK = (
     "hidden_layer_sizes", "cell", "include_input", "teacher_forcing", "loss", "quantile", "solver",
     "learning_rate", "learning_rate_init", "batch_size", "max_iter", "tol", "n_iter_no_change",
@@ -257,8 +260,6 @@ class RNNForecaster(LaggedForecaster):
         check_number("n_members", self.n_members, owner, low=1, integer=True)
         check_number("max_iter", self.max_iter, owner, low=0, integer=True, also=("auto",))
         check_number("horizon", self.horizon, owner, low=1, integer=True, also=(None,))
-        if not isinstance(self.weight_init, str):
-            refuse("weight_init", owner, "the name of an initialisation", self.weight_init)
         if self.interval == "model":
             if self.loss not in _WITH_QUANTILES:
                 rule = "'bootstrap' or 'conformal' unless `loss` is " + "'gaussian', 'pinball' or "
@@ -275,18 +276,39 @@ class RNNForecaster(LaggedForecaster):
         owner = self._owner
         check_option("cell", self.cell, owner, ("gru", "lstm", "relu", "tanh"))
         check_option("solver", self.solver, owner, ("adam", "lbfgs", "rmsprop", "sgd"))
+        check_option("learning_rate", self.learning_rate, owner, _SCHEDULES)
         check_number("learning_rate_init", self.learning_rate_init, owner, low=0, closed="neither")
+        share = {"low": 0, "high": 1, "closed": "neither"}
+        check_number("validation_fraction", self.validation_fraction, owner, **share)
         for name in ("dropout", "recurrent_dropout"):
             check_number(name, getattr(self, name), owner, low=0, high=1, closed="left")
         for name in ("alpha", "tol", "weight_decay"):
             check_number(name, getattr(self, name), owner, low=0, closed="left")
         for name in ("batch_size", "n_iter_no_change"):
             check_number(name, getattr(self, name), owner, low=1, integer=True)
+        check_number("max_norm", self.max_norm, owner, low=0, closed="neither", also=(None,))
+        check_number("bptt_steps", self.bptt_steps, owner, low=1, integer=True,
+                     also=(None, "auto"))  # fmt: skip
+        check_option("weight_init", self.weight_init, owner, _FIRST_WEIGHTS)
         check_option("dtype", self.dtype, owner, ("float32", "float64"))
+        check_flag("include_input", self.include_input, owner)
+        check_number("verbose", int(self.verbose) if isinstance(self.verbose, bool) else
+                     self.verbose, owner, low=0, integer=True)  # fmt: skip
         if isinstance(self.early_stopping, str):
             check_option("early_stopping", self.early_stopping, owner, ("auto",))
+        else:
+            check_flag("early_stopping", self.early_stopping, owner)
         if isinstance(self.hidden_layer_sizes, str):
             check_option("hidden_layer_sizes", self.hidden_layer_sizes, owner, ("auto",))
+        elif not _all_are(self.hidden_layer_sizes, (int, np.integer), lambda n: n >= 1):
+            rule = "'auto', an int >= 1 or a tuple of such"
+            refuse("hidden_layer_sizes", owner, rule, self.hidden_layer_sizes)
+        if not _all_are(self.quantile, (float, np.floating), lambda q: 0 < q < 1):
+            refuse("quantile", owner, "a float in (0, 1) or a list of such", self.quantile)
+        if isinstance(self.teacher_forcing, str):
+            check_option("teacher_forcing", self.teacher_forcing, owner, _FORCINGS)
+        elif not callable(self.teacher_forcing):
+            check_number("teacher_forcing", self.teacher_forcing, owner, low=0, high=1)
 
     @property
     def _is_direct(self):
@@ -355,7 +377,6 @@ class RNNForecaster(LaggedForecaster):
             [X[:n] for X, (n, _) in zip(exog, cuts)],
             members[0].season_length_,
             known=[None if k is None else k[:n] for k, (n, _) in zip(seen, cuts)],
-            errors=False,
             **settings,
         )
         scores, n_columns = [], self._n_columns_of(members)
@@ -445,6 +466,13 @@ class RNNForecaster(LaggedForecaster):
         model = self._fit_model
         one = model.with_networks(QuantileSteps(model.models[0], probability))
         return one.paths(self._fit_memory, n_steps, exog)[0][:, : self._n_columns, 0]
+
+
+def _all_are(given, kinds, rule):
+    """Whether a value, or each of several, is of a kind and follows a rule."""
+    values = list(given) if isinstance(given, (list, tuple, np.ndarray)) else [given]
+    fit = (isinstance(v, kinds) and not isinstance(v, bool) and rule(v) for v in values)
+    return bool(values) and all(fit)
 
 
 def _is_one(value):

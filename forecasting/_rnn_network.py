@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -53,12 +54,13 @@ class RecurrentModel(LaggedModel):
     steps : list of pairs of int
         See `steps_of`.
 
-    `early` runs on networks that learnt from the first rows alone, and says what errors are made.
+    `early` gives the same model on networks that learnt from the first rows alone, which say what
+    errors are made. They are trained when it is first called.
     """
 
     def __init__(self, Y: np.ndarray, X: np.ndarray, chain: Chain, steps: list):
         self.chain, self.steps = chain, steps
-        self.early: Any = None
+        self.early: Callable[[], RecurrentModel] | None = None
         self.exog = ExogFeatures(chain.steps, X)
         self.n_columns = Y.shape[1]
         self.models = []
@@ -98,11 +100,12 @@ class RecurrentModel(LaggedModel):
         return self.with_networks(steps.for_static(static))
 
     def errors(self, Y, X, known=None):
-        """As `LaggedModel.errors`, by networks that learnt from the first rows alone."""
-        return LaggedModel.errors(self.early, Y, X, known)
+        """As `LaggedModel.errors`, by networks that have not learnt from the rows measured."""
+        model = self if self.early is None else self.early()
+        return LaggedModel.errors(model, Y, X, known)
 
     def lean(self) -> RecurrentModel:
-        """A copy without the networks that measure errors."""
+        """A copy without what measures errors, which holds the rows of the fit."""
         other = copy.copy(self)
         other.early = None
         return other
@@ -141,7 +144,6 @@ def learn_networks(
     owner: str,
     known: Sequence[np.ndarray | None],
     static: np.ndarray | None = None,
-    errors: bool = True,
 ) -> list[RecurrentModel]:
     """A model for each series, all with the networks learnt from all of them.
 
@@ -159,8 +161,6 @@ def learn_networks(
     known : list of (ndarray of bool, shape (n_i,), or None)
         Which rows were observed; the others are no targets.
     static : ndarray of shape (n_series, n_static), optional
-    errors : bool, default=True
-        Whether networks are trained as well that know the first rows alone.
     """
     chains, reference = _chains(values, season, direct, transforms, owner)
     lengths = np.array([len(Y) - c.n_lost for Y, c in zip(values, chains)])
@@ -182,9 +182,14 @@ def learn_networks(
     params = _settled(params, lengths)
     networks = _trained(params, seeds[:-1], parts, [tables[i] for i in order], order)
     models = [m.with_networks(one.sharing(networks)) for m, one in zip(models, parts)]
-    if errors:
-        _learn_early(models, parts, tables, order, params, seeds[-1:])
+    early = cache(partial(_learn_early, models, parts, tables, order, params, seeds[-1:]))
+    for i, model in enumerate(models):
+        model.early = partial(_one_of, early, i)
     return models
+
+
+def _one_of(learn, i):
+    return learn()[i]
 
 
 def _chains(values, season, direct, transforms, owner):
@@ -244,7 +249,7 @@ def _settled(params, lengths):
     """Parameters without "auto" that depends on the number of rows."""
     params = dict(params)
     if isinstance(params["early_stopping"], str):
-        params["early_stopping"] = len(lengths) >= _MANY
+        params["early_stopping"] = len(lengths) >= _MANY and params["solver"] != "lbfgs"
     if isinstance(params["max_iter"], str):
         n_updates = _UPDATES_STOPPED if params["early_stopping"] else _UPDATES
         params["max_iter"] = _epochs(lengths, int(params["batch_size"]), n_updates)
@@ -275,7 +280,7 @@ def _trained(params, seeds, parts, tables, order):
 
 
 def _learn_early(models, parts, tables, order, params, seeds):
-    """Networks that know the first rows of each series alone, for `RecurrentModel.errors`."""
+    """The models on networks that know the first rows of each series alone."""
     width = models[0].steps[0][1]
     first, cuts = [], []
     for rows, targets, weights in tables:
@@ -285,7 +290,9 @@ def _learn_early(models, parts, tables, order, params, seeds):
         clear = cut + width - 1  # from there on no target has been learnt
         cuts.append(clear if n - clear >= _FEWEST_ERRORS else cut)
     networks = _trained(params, seeds, parts, [first[i] for i in order], order)
+    out = []
     for model, one, cut in zip(models, parts, cuts):
         early = one.sharing(networks)
         early.n_hidden = cut
-        model.early = model.with_networks(early)
+        out.append(model.lean().with_networks(early))
+    return out

@@ -366,6 +366,17 @@ def test_the_reservoir_forecaster_carries_the_state_of_a_trained_network():
         ({"interval": "model", "loss": "pinball", "quantile": 0.5}, "several levels"),
         ({"strategy": "direct", "teacher_forcing": 0.5}, "direct forecasts feed nothing back"),
         ({"weight_init": 3}, "'weight_init' parameter of RNNForecaster"),
+        ({"hidden_layer_sizes": (4, 0)}, "'hidden_layer_sizes' parameter of RNNForecaster"),
+        ({"hidden_layer_sizes": ()}, "'hidden_layer_sizes' parameter of RNNForecaster"),
+        ({"include_input": "yes"}, "'include_input' parameter of RNNForecaster"),
+        ({"teacher_forcing": "x"}, "'teacher_forcing' parameter of RNNForecaster"),
+        ({"teacher_forcing": 2}, "'teacher_forcing' parameter of RNNForecaster"),
+        ({"quantile": [0.1, 1.0]}, "'quantile' parameter of RNNForecaster"),
+        ({"learning_rate": 0.1}, "'learning_rate' parameter of RNNForecaster"),
+        ({"early_stopping": None}, "'early_stopping' parameter of RNNForecaster"),
+        ({"validation_fraction": 1}, "'validation_fraction' parameter of RNNForecaster"),
+        ({"max_norm": 0}, "'max_norm' parameter of RNNForecaster"),
+        ({"bptt_steps": "x"}, "'bptt_steps' parameter of RNNForecaster"),
         ({"n_members": 0}, "'n_members' parameter"),
         ({"pooling": "some"}, "'pooling' parameter"),
         ({"n_jobs": 0}, "'n_jobs' parameter of RNNForecaster"),
@@ -374,6 +385,33 @@ def test_the_reservoir_forecaster_carries_the_state_of_a_trained_network():
 def test_forbidden_parameters(settings, text):
     with pytest.raises(InvalidParameterError, match=text):
         RNNForecaster(**settings).fit(Y)
+
+
+def test_early_stopping_left_to_itself_goes_with_any_solver():
+    pool = pd.concat({k: Y.iloc[:20] + k for k in range(20)}, names=["id", "month"])
+    model = make(pooling="global", solver="lbfgs", max_iter=2).fit(pool)
+    assert np.isfinite(model.predict(2)).all()
+
+
+def test_one_network_more_measures_errors_and_only_once(monkeypatch):
+    fits = []
+    fit = RNNRegressor.fit
+
+    def counted(self, X, y, **settings):
+        fits.append(np.sum([len(rows) for rows in X]))
+        return fit(self, X, y, **settings)
+
+    monkeypatch.setattr(RNNRegressor, "fit", counted)
+    make(n_members=2).fit(Y)
+    assert fits == [N - 1, N - 1, int(2 / 3 * (N - 1))]
+    fits.clear()
+    make(interval="conformal").fit(Y)
+    assert len(fits) == 3  # the last one knows the rows before all calibration forecasts
+    fits.clear()
+    gaps = Y.copy()
+    gaps.iloc[[30, 60]] = np.nan
+    make(missing="mask").fit(gaps)
+    assert len(fits) == 4  # gaps are filled by the network before: learnt anew twice
 
 
 def test_series_that_are_too_short_say_what_to_do():
