@@ -26,8 +26,8 @@ from ._stream import ReservoirStream
 from ._topologies import register_topology, topologies
 from ._transformer import ReservoirTransformer
 from ._window import WindowESNRegressor
-from .rnn._attention_display import AttentionDisplay
 from .rnn._adaptive import AdaptiveComputationRNN
+from .rnn._attention_display import AttentionDisplay
 from .rnn._classifier import RNNClassifier
 from .rnn._display import LossCurveDisplay
 from .rnn._eigen import EigenReport, eigen_report
