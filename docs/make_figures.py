@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 import warnings
+from datetime import date, timedelta
 from pathlib import Path
 
 import matplotlib
@@ -29,9 +30,13 @@ from echocast.forecasting import (
     valid_prediction_time,
 )
 from echocast.reservoir import (
+    AttentionDisplay,
     ESNRegressor,
     ReservoirTransformer,
+    RNNClassifier,
     RNNRegressor,
+    SelfAttentionClassifier,
+    Seq2SeqTransducer,
     gradient_norm_by_lag,
 )
 
@@ -248,7 +253,60 @@ def rnn():
     return figure
 
 
+def self_attention():
+    """Looking up a key among pairs: how it is learnt, and where the steps of a sequence look."""
+    rng = np.random.RandomState(0)
+    keys = rng.uniform(size=(6400, 12)).argsort(axis=1)[:, :8]
+    values, asked = rng.randint(12, size=(6400, 8)), rng.randint(8, size=6400)
+    X = np.zeros((6400, 9, 24))
+    X[np.arange(6400)[:, None], np.arange(8), keys] = 1
+    X[np.arange(6400)[:, None], np.arange(8), 12 + values] = 1
+    X[np.arange(6400), 8, keys[np.arange(6400), asked]] = 1
+    y = values[np.arange(6400), asked]
+    figure, (left, right) = plt.subplots(1, 2, figsize=(6.8, 2.9), width_ratios=[1.25, 1])
+    settings = {"batch_size": 64, "max_iter": 12, "random_state": 0}
+    network = SelfAttentionClassifier(**settings).fit(X, y)
+    lstm = RNNClassifier(cell="lstm", **settings).fit(X, y)
+    for model, label, colour, style in (
+        (lstm, "LSTM, 64 units", RED, ":"),
+        (network, "self-attention, 2 blocks of 32", BLUE, "-"),
+    ):
+        left.semilogy(np.arange(1, 13), model.loss_curve_, color=colour, ls=style, label=label)
+    left.axhline(np.log(12), color=BLACK, lw=0.8)
+    left.text(12, np.log(12) * 1.15, "knows nothing", fontsize=8, ha="right")
+    left.set(xlabel="epoch of 100 batches", ylabel="log loss", ylim=(1e-4, 6))
+    left.legend(loc="center right", fontsize=8)
+    looks = network.attention(X[:1])[0, :, 0]
+    block = int(looks[:, -1, asked[0]].argmax())
+    right.imshow(looks[block], cmap="Greys", vmin=0, vmax=1)
+    names = [f"{k}:{v}" for k, v in zip(keys[0], values[0])] + [f"{keys[0, asked[0]]}:?"]
+    right.set_xticks(range(9), names, fontsize=7, rotation=60)
+    right.set_yticks(range(9), names, fontsize=7)
+    right.grid(False)
+    right.set_title(f"who looks at whom in block {block + 1}", fontsize=9)
+    return figure
+
+
+def attention():
+    """What is looked at while dates are written in another form."""
+    names = "January February March April May June July August September October November December"
+    rng = np.random.RandomState(0)
+    days = [date(1900, 1, 1) + timedelta(days=int(k)) for k in rng.permutation(54000)[:2000]]
+    texts = []
+    for day, coin in zip(days, rng.randint(2, size=2000)):
+        name = names.split()[day.month - 1]
+        texts.append(f"{day.day} {name} {day.year}" if coin else f"{name} {day.day}, {day.year}")
+    model = Seq2SeqTransducer(max_iter=6, random_state=0)
+    model.fit(texts, [day.isoformat() for day in days])
+    figure, axes = plt.subplots(1, 2, figsize=(6.8, 2.8))
+    for ax, text in zip(axes, ("3 May 1987", "December 24, 2031")):
+        AttentionDisplay.from_estimator(model, text, ax=ax, cmap="Blues")
+    return figure
+
+
 FIGURES = {
+    "attention": attention,
+    "self-attention": self_attention,
     "rnn": rnn,
     "reservoir": reservoir,
     "lorenz": lorenz,

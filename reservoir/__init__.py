@@ -26,17 +26,30 @@ from ._stream import ReservoirStream
 from ._topologies import register_topology, topologies
 from ._transformer import ReservoirTransformer
 from ._window import WindowESNRegressor
+from .rnn._adaptive import AdaptiveComputationRNN
+from .rnn._attention_display import AttentionDisplay
 from .rnn._classifier import RNNClassifier
 from .rnn._display import LossCurveDisplay
 from .rnn._eigen import EigenReport, eigen_report
 from .rnn._jacobians import gradient_norm_by_lag, jacobian_product
+from .rnn._language import CharRNN
 from .rnn._lyapunov import lyapunov_exponents
 from .rnn._markov import MarkovChain
 from .rnn._reference import bptt_reference
 from .rnn._regressor import RNNRegressor
+from .rnn._self_attention_classifier import SelfAttentionClassifier
+from .rnn._self_attention_regressor import SelfAttentionRegressor
+from .rnn._seq2seq import Seq2SeqTransducer
+from .rnn._seq2seq_regressor import Seq2SeqRegressor
+from .rnn._tree_reader import read_trees
+from .rnn._trees import RecursiveClassifier
+from .rnn._turing import NeuralTuringMachine
 from .rnn._window import WindowRNNRegressor
 
 __all__ = [
+    "AdaptiveComputationRNN",
+    "AttentionDisplay",
+    "CharRNN",
     "DeepESNRegressor",
     "ESNClassifier",
     "ESNRegressor",
@@ -45,11 +58,17 @@ __all__ = [
     "LossCurveDisplay",
     "MarkovChain",
     "NVARRegressor",
+    "NeuralTuringMachine",
     "RNNClassifier",
     "RNNRegressor",
+    "RecursiveClassifier",
     "ReservoirStream",
     "ReservoirTransformer",
     "RunningReadout",
+    "SelfAttentionClassifier",
+    "SelfAttentionRegressor",
+    "Seq2SeqRegressor",
+    "Seq2SeqTransducer",
     "SequenceScaler",
     "WindowESNRegressor",
     "WindowRNNRegressor",
@@ -62,6 +81,7 @@ __all__ = [
     "jacobian_product",
     "leave_one_out_errors",
     "lyapunov_exponents",
+    "read_trees",
     "register_activation",
     "register_topology",
     "run_from",

@@ -67,6 +67,9 @@ def _train_everything(dtype):
     u = np.sin(np.arange(12.0))[:, None]
     for cell in ("tanh", "gru", "lstm"):
         RNNRegressor(hidden_layer_sizes=2, cell=cell, max_iter=1, dtype=dtype).fit(u[:-1], u[1:])
+    RNNRegressor(hidden_layer_sizes=2, transition="deep", max_iter=1, dtype=dtype).fit(
+        u[:-1], u[1:]
+    )
     for solver in ("rmsprop", "sgd"):
         RNNRegressor(
             hidden_layer_sizes=2, solver=solver, max_iter=1, weight_decay=0.1, dtype=dtype

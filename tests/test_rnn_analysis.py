@@ -236,7 +236,7 @@ def test_layer_that_reads_more_than_the_one_below_is_refused():
 
 
 def test_unknown_cell_is_refused():
-    with pytest.raises(ValueError, match="`cell` must be 'rnn', 'lstm' or 'gru', got 'ltc'"):
+    with pytest.raises(ValueError, match=r"`cell` must be 'rnn', 'lstm', 'gru', .*got 'ltc'"):
         cells.stack_of([("ltc", draw_weights(np.random.RandomState(0), "rnn", 1, 1), None, None)])
 
 

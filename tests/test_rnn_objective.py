@@ -19,6 +19,8 @@ CELLS = {
     "tanh": {"cell": "rnn"},
     "relu": {"cell": "rnn", "activation": "relu"},
     "leaky": {"cell": "rnn", "leak": np.array([0.2, 0.5, 0.9, 1.0])},
+    "deep": {"cell": "rnn", "transition": "deep", "depth": 3},
+    "deep with a skip": {"cell": "rnn", "transition": "deep_skip", "depth": 2},
     "gru": {"cell": "gru"},
     "lstm": {"cell": "lstm"},
 }

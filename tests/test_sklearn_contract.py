@@ -30,6 +30,9 @@ CASES = {
     "RNNClassifier": ({}, 68),
     "RNNRegressor": (WEIGHTED_TIME_ROWS, 66),
     "ReservoirTransformer": (TIME_ROWS, 47),
+    "SelfAttentionClassifier": ({}, 68),
+    "SelfAttentionRegressor": (WEIGHTED_TIME_ROWS, 66),
+    "Seq2SeqRegressor": ({}, 58),
     "SequenceScaler": ({}, 45),
     "WindowESNRegressor": ({}, 58),
     "WindowRNNRegressor": ({}, 60),
@@ -42,6 +45,9 @@ TRAINED = {"dtype": "float64", "learning_rate_init": 0.02, "max_iter": 60}
 SETTINGS = {
     "RNNClassifier": {**TRAINED, "hidden_layer_sizes": 8, "max_iter": 30},
     "RNNRegressor": {**TRAINED, "hidden_layer_sizes": 8},
+    "SelfAttentionClassifier": {**TRAINED, "n_units": 8, "max_iter": 30},
+    "SelfAttentionRegressor": {**TRAINED, "n_units": 8},
+    "Seq2SeqRegressor": {**TRAINED, "hidden_layer_sizes": 8, "max_iter": 40},
     "WindowRNNRegressor": {**TRAINED, "hidden_layer_sizes": 12, "batch_size": 32},
 }
 

@@ -1,5 +1,6 @@
 """Experiments that take longer, with the numbers that they must reach and baselines must not."""
 
+import numpy as np
 import pytest
 
 import systems
@@ -49,6 +50,19 @@ def test_20_gated_cells_carry_a_number_over_a_hundred_steps():
     assert found["mse_lstm"] <= 0.01
     assert found["mse_gru"] <= 0.01
     assert found["mse_tanh"] >= 0.12
+
+
+def test_16_a_deep_transition_needs_a_way_round_it():
+    found = systems.run("exp_16_deep_transition")
+    assert np.median([found[f"mse_deep_skip_{k}"] for k in range(3)]) <= 0.06
+    assert min(found[f"mse_deep_{k}"] for k in range(3)) >= 0.12
+
+
+def test_14_self_attention_looks_up_what_an_lstm_would_have_to_keep():
+    found = systems.run("exp_14_self_attention")
+    assert found["accuracy"] >= 0.99
+    assert found["accuracy_lstm"] <= 0.5
+    assert found["looks_at_the_pair"] >= 0.9
 
 
 def test_fine_tuning_improves_the_reservoir_that_it_starts_from():

@@ -90,3 +90,76 @@ def noisy_mackey_glass(rng, n_steps, noise):
     clean = mackey_glass(skipped + n_steps, tau=17)[skipped:, None]
     clean = (clean - clean.mean()) / clean.std()
     return clean + noise * rng.standard_normal(clean.shape), clean
+
+
+# --------------------------------------------------------------------- symbols
+
+LETTERS, OPENING, CLOSING = "abcd", "([{", ")]}"
+_DEEPEST, _MOVE = 3, 0.2
+
+
+def _bracket_odds(depth):
+    """Probabilities of opening, of closing and of a letter, at a depth."""
+    opens, closes = _MOVE * (depth < _DEEPEST), _MOVE * (depth > 0)
+    return opens, closes, 1 - opens - closes
+
+
+def brackets(rng, n):
+    """A text of letters and balanced brackets, and the bits that each character is worth.
+
+    Up to three brackets are open at a time. One opens with probability 0.2, any of three kinds; the
+    last one that is open closes with probability 0.2; else comes one of four letters.
+    """
+    text, bits, open_ones = [], np.empty(n), []
+    for t in range(n):
+        opens, closes, letter = _bracket_odds(len(open_ones))
+        u = rng.random_sample()
+        kind = rng.randint(12)  # in either third, or quarter, as often
+        if u < opens:
+            open_ones.append(kind % 3)
+            text.append(OPENING[kind % 3])
+            bits[t] = -np.log2(opens / 3)
+        elif u < opens + closes:
+            text.append(CLOSING[open_ones.pop()])
+            bits[t] = -np.log2(closes)
+        else:
+            text.append(LETTERS[kind % 4])
+            bits[t] = -np.log2(letter / 4)
+    return "".join(text), bits
+
+
+def bracket_entropy():
+    """Bits per character of the bracket language in the long run, exactly.
+
+    The depth is a symmetric walk that stays where it would leave 0 to 3, so all four depths are
+    equally frequent.
+    """
+    found = []
+    for depth in range(_DEEPEST + 1):
+        opens, closes, letter = _bracket_odds(depth)
+        terms = [(opens, 3), (closes, 1), (letter, 4)]  # shared out among so many
+        found.append(sum(-p * np.log2(p / n) for p, n in terms if p > 0))
+    return float(np.mean(found))
+
+
+def symbol_source(rng, n, order, n_symbols):
+    """Symbols that depend on the last `order`, and the bits that each is worth."""
+    table = rng.dirichlet(np.full(n_symbols, 0.5), size=(n_symbols,) * order)
+    ids, bits = list(rng.randint(n_symbols, size=order)), np.empty(n)
+    for t in range(n):
+        p = table[tuple(ids[t:])]
+        ids.append(rng.choice(n_symbols, p=p))
+        bits[t] = -np.log2(p[ids[-1]])
+    return np.array(ids[order:]), bits
+
+
+def announced(rng, n):
+    """Words whose first symbol, a digit from 1 to 8, tells how many letters follow."""
+    lengths = rng.randint(1, 9, size=n)
+    return [f"{k}" + "".join(rng.choice(list("ab"), size=k)) for k in lengths]
+
+
+def kept_words(words):
+    """Share of the words that begin with a digit, and among those the share that keep to it."""
+    kept = [len(word) - 1 == int(word[0]) for word in words if word[:1].isdigit()]
+    return len(kept) / len(words), float(np.mean(kept))

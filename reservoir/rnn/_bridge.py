@@ -35,13 +35,18 @@ def begin_from_reservoir(
     owner = type(estimator).__name__
     esn = _reservoir(estimator, rng)
     if not (estimator.recurrence == "hidden" and estimator.cell in ("tanh", "relu")) or (
-        len(estimator._sizes()) > 1 or estimator.bidirectional or estimator._fit_last
+        len(estimator._sizes()) > 1
+        or estimator.bidirectional
+        or estimator._fit_last
+        or estimator.transition != "stacked"
     ):
         raise ValueError(
             f"weight_init='reservoir' makes one layer of cell='tanh' or 'relu' with "
-            f"recurrence='hidden' in one direction and outputs at each step; got {owner} with "
+            f"recurrence='hidden' and transition='stacked' in one direction, and outputs at each "
+            f"step; got {owner} with "
             f"cell={estimator.cell!r}, hidden_layer_sizes={estimator.hidden_layer_sizes!r}, "
-            f"bidirectional={estimator.bidirectional}, recurrence={estimator.recurrence!r}."
+            f"bidirectional={estimator.bidirectional}, recurrence={estimator.recurrence!r}, "
+            f"transition={estimator.transition!r}."
         )
     try:
         check_is_fitted(esn)

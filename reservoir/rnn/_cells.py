@@ -103,6 +103,57 @@ class LeakyRnn:
 
 
 @dataclass(frozen=True, eq=False)
+class _DeepStep:
+    state: np.ndarray
+    slopes: list[np.ndarray]  # (n_units, 1), of the activation of each layer of g
+    cell: DeepRnn
+
+    def push(self, M, U=None):
+        P = self.cell.W @ M
+        if U is not None:
+            P = P + self.cell.W_in @ U
+        for slope, (W, _) in zip(self.slopes, self.cell.above):
+            P = W @ (slope * P)
+        P = self.slopes[-1] * P
+        return M + P if self.cell.skip else P
+
+    def pull(self, G):
+        P = self.slopes[-1] * G
+        for slope, (W, _) in zip(self.slopes[-2::-1], self.cell.above[::-1]):
+            P = slope * (W.T @ P)
+        back = self.cell.W.T @ P
+        return G + back if self.cell.skip else back, self.cell.W_in.T @ P
+
+
+class DeepRnn:
+    """``h' = g(h, x)`` or, with `skip`, ``h' = h + g(h, x)``; see `_deep_transition`."""
+
+    def __init__(self, weights, skip: bool, activation: str = "tanh"):
+        self.W_in, self.W = _float_matrix(weights["W_in"]), _float_matrix(weights["W"])
+        self.b = np.asarray(weights["b"], dtype=np.float64)
+        self.above = [
+            tuple(np.asarray(weights[f"deep.{k}.{name}"], np.float64) for name in "Wb")
+            for k in range(1, 1 + sum(name.endswith(".W") for name in weights))
+        ]
+        self.skip = skip
+        self.n_states, self.n_inputs = self.W_in.shape
+        self.output = slice(0, self.n_states)
+        self.function, self.derivative = elementwise(activation), _slope(activation)
+
+    def linearise(self, h: np.ndarray, x: np.ndarray) -> _DeepStep:
+        """The step from state h with input x."""
+        z, slopes = self.W @ h + self.W_in @ x + self.b, []
+        for W, b in self.above:
+            f = self.function(z)
+            slopes.append(self.derivative(z, f)[:, None])
+            z = W @ f + b
+        if self.skip:
+            return _DeepStep(h + z, [*slopes, np.ones((len(z), 1))], self)
+        f = self.function(z)
+        return _DeepStep(f, [*slopes, self.derivative(z, f)[:, None]], self)
+
+
+@dataclass(frozen=True, eq=False)
 class _LstmStep:
     state: np.ndarray
     gates: tuple[np.ndarray, ...]  # of i, f, g, o: what c' or h' gains from the pre-activation
@@ -281,21 +332,26 @@ class Stack:
 def stack_of(layers: Sequence[tuple], start: Any = None) -> Stack:
     """A stack from arrays: (cell, weights, leak, activation) of each layer, lowest first.
 
-    `cell` is "rnn", "lstm" or "gru"; `weights` holds "W_in", "W", "b" and perhaps "b_n" (gru).
-    Leak and activation (None: 1 and tanh) are read for "rnn" alone. `start` is the state before
-    the first step, of all layers in a row; zeros by default.
+    `cell` is "rnn", "lstm", "gru", "deep" or "deep_skip"; `weights` holds "W_in", "W", "b" and
+    perhaps "b_n" (gru) or "deep.1.W", "deep.1.b", ... (the transitions of that name). Leak and
+    activation (None: 1 and tanh) are not read for gated cells, nor the leak for deep ones. `start`
+    is the state before the first step, of all layers in a row; zeros by default.
     """
     cells: list[Any] = []
     for cell, weights, leak, activation in layers:
         arrays = weights["W_in"], weights["W"], weights["b"]
         if cell == "rnn":
             cells.append(LeakyRnn(*arrays, leak, "tanh" if activation is None else activation))
+        elif cell in ("deep", "deep_skip"):
+            cells.append(DeepRnn(weights, cell == "deep_skip", activation or "tanh"))
         elif cell == "lstm":
             cells.append(Lstm(*arrays))
         elif cell == "gru":
             cells.append(Gru(*arrays, weights.get("b_n")))
         else:
-            raise ValueError(f"`cell` must be 'rnn', 'lstm' or 'gru', got {cell!r}.")
+            raise ValueError(
+                f"`cell` must be 'rnn', 'lstm', 'gru', 'deep' or 'deep_skip', got {cell!r}."
+            )
     for below, cell in pairwise(cells):
         if cell.n_inputs != below.output.stop:
             raise ValueError(

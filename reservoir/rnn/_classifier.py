@@ -2,28 +2,18 @@
 
 from __future__ import annotations
 
-import copy
-from typing import Any, Self
+from typing import Any
 
-import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.base import ClassifierMixin
-from sklearn.metrics import accuracy_score
-from sklearn.utils.multiclass import check_classification_targets
 
-from .._labelled import read_labelled, read_labels
 from .._sequence_tools import keeps_sequences
-from .._sequences import _ndim, _shape
-from ._estimator import BaseRNN
-from ._heads import ClassHead
-from ._objective import TrainData
-from ._reading import Sequences, cut_like, read_case_weights
+from ._labels import BaseRNNClassifier
 
 __all__ = ["RNNClassifier"]
 
 
 @keeps_sequences
-class RNNClassifier(ClassifierMixin, BaseRNN):
+class RNNClassifier(BaseRNNClassifier):
     r"""Recurrent network with trained weights that labels sequences, or each of their steps.
 
     The cells and their training are those of `RNNRegressor`; a softmax of the readout gives the
@@ -42,7 +32,7 @@ class RNNClassifier(ClassifierMixin, BaseRNN):
     recurrence : {"hidden", "output"}, default="hidden"
         "output" feeds back the labels alone: the true ones in training, the likeliest ones
         afterwards.
-    bidirectional, leak_rate, h0, include_input
+    bidirectional, leak_rate, h0, transition, transition_depth, include_input
         As in `RNNRegressor`.
     washout : int, default=0
         First steps of each sequence that are not trained on, where steps have labels.
@@ -106,6 +96,8 @@ class RNNClassifier(ClassifierMixin, BaseRNN):
         bidirectional: bool = False,
         leak_rate: float | ArrayLike = 1.0,
         h0: Any = "zeros",
+        transition: str = "stacked",
+        transition_depth: int = 2,
         include_input: bool = False,
         washout: int = 0,
         solver: str = "adam",
@@ -142,6 +134,8 @@ class RNNClassifier(ClassifierMixin, BaseRNN):
         self.bidirectional = bidirectional
         self.leak_rate = leak_rate
         self.h0 = h0
+        self.transition = transition
+        self.transition_depth = transition_depth
         self.include_input = include_input
         self.washout = washout
         self.solver = solver
@@ -171,164 +165,6 @@ class RNNClassifier(ClassifierMixin, BaseRNN):
         self.n_jobs = n_jobs
         self.verbose = verbose
 
-    # --------------------------------------------------------------------- hooks
-
-    layout = "auto"  # what a 2-D X means is settled: rows are sequences
-
-    def _check_params(self, owner):
-        if not isinstance(self.weight_init, str) or self.weight_init == "reservoir":
-            from echocast._checks import refuse
-
-            from ._init import INITIALISERS
-
-            rule = f"a str among {set(INITIALISERS)}"
-            refuse("weight_init", owner, rule, self.weight_init)
-        return super()._check_params(owner)
-
-    def _head(self):
-        return ClassHead(len(self.classes_))
-
-    def _read(self, X, groups, *, reset, dtype):
-        with np.errstate(over="ignore"):  # what is too large for float32 is refused as infinite
-            rows, layout = read_labelled(self, X, groups=groups, reset=reset, dtype=dtype)
-        is_array = not isinstance(X, (list, tuple)) and _ndim(X) == 3
-        padded = is_array and layout.form == "list"  # it had padding, which has been cut off
-        return Sequences(rows, layout, int(_shape(X)[1]) if padded else None)
-
-    def _read_training(self, X, y, sequences, sample_weight, *, fresh):
-        owner, dtype = type(self).__name__, sequences.rows.dtype
-        last = not self._has_step_labels(y, sequences) if fresh else self._fit_last
-        labels = self._read_labels(y, sequences, last, owner)
-        if fresh:
-            self._fit_last = last
-            classes = self._first_classes if self._first_classes is not None else labels
-            self.classes_ = np.unique(classes)
-            self._fit_n_fed = len(self.classes_)
-            if len(self.classes_) < 2:
-                raise ValueError(
-                    f"{owner} needs at least 2 classes, but y has one class only: "
-                    f"{self.classes_.tolist()[0]!r}."
-                )
-        numbers = np.searchsorted(self.classes_, labels)
-        known = self.classes_[np.minimum(numbers, len(self.classes_) - 1)] == labels
-        if not known.all():
-            raise ValueError(
-                f"y has the label {labels[~known].tolist()[0]!r}, which is not among the classes "
-                f"{self.classes_.tolist()}. "
-                "Name all of them in the first partial_fit (classes=...), or begin afresh with "
-                "warm_start=False."
-            )
-        weights = read_case_weights(sample_weight, sequences.layout, last=last, dtype=dtype)
-        before = self._labels_before(numbers, sequences, last, dtype)
-        return TrainData(sequences.rows, sequences.indptr, numbers, weights, before)
-
-    def _has_step_labels(self, y, sequences):
-        """Whether y labels each step: a list of arrays, or (n_sequences, n_steps)."""
-        if self.output != "auto":
-            return self.output == "sequence"
-        if self._fit_by_row or y is None or _ndim_of_labels(y) == 0:
-            return False
-        if sequences.layout.form == "groups":
-            return len(y) == int(sequences.indptr[-1]) != sequences.layout.n_sequences
-        return _ndim_of_labels(y) == 2
-
-    def _read_labels(self, y, sequences, last, owner):
-        layout = sequences.layout
-        if last:
-            return read_labels(y, layout, by_row=self._fit_by_row, owner=owner)
-        if sequences.padded is not None:
-            y = cut_like(y, sequences, owner)
-        if layout.form in ("list", "array3d"):
-            lengths = [_shape(part)[:1] for part in y]
-            wanted = [(n,) for n in np.diff(layout.indptr)]
-            if lengths != wanted:
-                raise ValueError(
-                    "y must have one label for each step of each sequence of X; the lengths "
-                    f"differ (y has {len(lengths)} sequences, X has {len(wanted)})."
-                )
-            labels = np.concatenate([np.asarray(part).reshape(-1) for part in y])
-        else:
-            labels = np.asarray(y).reshape(-1)
-        if len(labels) != layout.indptr[-1]:
-            raise ValueError(
-                "Found input variables with inconsistent numbers of samples: "
-                f"[{layout.indptr[-1]}, {len(labels)}]. y needs one label for each step."
-            )
-        if layout.order is not None:
-            labels = labels[layout.order]
-        check_classification_targets(labels)
-        return labels
-
-    def _labels_before(self, numbers, sequences, last, dtype):
-        """One-hot labels one step earlier, for recurrence="output"; zero before the first."""
-        if self.recurrence != "output":
-            return None
-        if last:
-            raise ValueError("recurrence='output' needs a label for each step of X.")
-        before = np.zeros((len(numbers), self._fit_n_fed), dtype=dtype)
-        before[1:] = np.eye(self._fit_n_fed, dtype=dtype)[numbers[:-1]]
-        before[sequences.indptr[:-1]] = 0
-        return before
-
-    def _first_bias(self, bias, data):
-        """Leave it at zero: all classes are equally likely."""
-
-    def _validation_part(self, data, sequences, rng):
-        """The last block of one sequence with labels for steps; else sequences of every class."""
-        n = sequences.layout.n_sequences
-        if not self._fit_last:
-            return super()._validation_part(data, sequences, rng)
-        chosen = np.zeros(n, dtype=bool)
-        counts = np.bincount(data.targets, minlength=len(self.classes_))
-        for k, n_out in enumerate(_shares(self.validation_fraction * counts)):
-            members = rng.permutation(np.flatnonzero(data.targets == k))
-            chosen[members[:n_out]] = True
-        return chosen
-
-    def _score_outputs(self, outputs, targets, weights):
-        return float(accuracy_score(targets, outputs.argmax(axis=1), sample_weight=weights))
-
-    _first_classes: Any = None
-
-    def partial_fit(
-        self,
-        X: Any,
-        y: Any,
-        *,
-        classes: Any = None,
-        sample_weight: Any = None,
-        groups: Any = None,
-    ) -> Self:
-        """Train for one epoch on a chunk of data, with the learning rate held.
-
-        Parameters
-        ----------
-        X, y, sample_weight, groups
-            As in `fit`.
-        classes : array-like of shape (n_classes,), optional
-            All labels that will come; those of the first chunk by default.
-
-        Returns
-        -------
-        self
-        """
-        known = getattr(self, "classes_", None)
-        if (
-            known is not None
-            and classes is not None
-            and not np.array_equal(np.unique(classes), known)
-        ):
-            raise ValueError(
-                f"`classes={list(classes)}` is not the same as on the last call to partial_fit, "
-                f"{known.tolist()}."
-            )
-        shadow = copy.copy(self)
-        shadow._first_classes = None if classes is None else np.asarray(classes)
-        BaseRNN.partial_fit(shadow, X, y, sample_weight=sample_weight, groups=groups)
-        shadow.__dict__.pop("_first_classes", None)
-        self.__dict__ = shadow.__dict__
-        return self
-
     # ---------------------------------------------------------------- prediction
 
     def predict_proba(self, X: Any, *, groups: Any = None, initial_state: Any = None) -> Any:
@@ -346,10 +182,7 @@ class RNNClassifier(ClassifierMixin, BaseRNN):
         ndarray of shape (n_sequences, n_classes), or (n_steps, n_classes) in the form of X
         """
         sequences = self._read_new(X, groups)
-        states = self._given(sequences, initial_state)
-        outputs = self._outputs(self.theta_, sequences, states)[0]
-        values = self._head().probabilities(outputs)
-        return values if self._fit_last else sequences.restore(values)
+        return self._probabilities(sequences, self._given(sequences, initial_state))
 
     def predict(self, X: Any, *, groups: Any = None, initial_state: Any = None) -> Any:
         """The likeliest label of each sequence or step; writes nothing to the estimator.
@@ -365,50 +198,4 @@ class RNNClassifier(ClassifierMixin, BaseRNN):
             A list of arrays for a 3-D array with padding, which has no labels.
         """
         sequences = self._read_new(X, groups)
-        labels = self.classes_[self._winners(sequences, initial_state)]
-        if self._fit_last:
-            return labels
-        if sequences.padded is not None:
-            return sequences.layout.restore(labels)
-        return sequences.restore(labels)
-
-    def _winners(self, sequences, initial_state=None):
-        states = self._given(sequences, initial_state)
-        return self._outputs(self.theta_, sequences, states)[0].argmax(axis=1)
-
-    def score(self, X: Any, y: Any, sample_weight: Any = None, *, groups: Any = None) -> float:
-        """Share of sequences, or steps, that get the right label.
-
-        Parameters
-        ----------
-        X, y, sample_weight, groups
-            As in `fit`.
-
-        Returns
-        -------
-        float
-        """
-        sequences = self._read_new(X, groups)
-        labels = self._read_labels(y, sequences, self._fit_last, type(self).__name__)
-        weights = None
-        if sample_weight is not None:
-            weights = read_case_weights(
-                sample_weight, sequences.layout, last=self._fit_last, dtype=sequences.rows.dtype
-            )
-        found = self.classes_[self._winners(sequences)]
-        return float(accuracy_score(labels, found, sample_weight=weights))
-
-
-def _shares(wanted):
-    """Whole numbers next to `wanted` with about the same sum, at least one in all."""
-    shares = np.floor(wanted).astype(int)
-    n_left = max(round(wanted.sum()), 1) - shares.sum()
-    shares[np.argsort(shares - wanted, kind="stable")[: max(n_left, 0)]] += 1
-    return shares
-
-
-def _ndim_of_labels(y):
-    """Dimensions of labels, of which a list may hold arrays of different lengths."""
-    if isinstance(y, (list, tuple)) and y and _ndim(y[0]) == 1:
-        return 2
-    return _ndim(y)
+        return self._labels(sequences, self._given(sequences, initial_state))

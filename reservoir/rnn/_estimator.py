@@ -1,4 +1,4 @@
-"""What all trainable recurrent estimators share: checks, training as a transaction, passes."""
+"""What all trainable recurrent estimators share: training as a transaction, and passes."""
 
 from __future__ import annotations
 
@@ -9,34 +9,29 @@ from dataclasses import replace
 from typing import Any, Self
 
 import numpy as np
-from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from echocast._checks import (
-    check_flag,
     check_generator,
-    check_jobs,
-    check_number,
     check_option,
     refuse,
 )
 
-from .._base import _check_leak, _dtype_name, _fitted_names, _given_states, transactional
+from .._base import _dtype_name, _fitted_names, _given_states, transactional
 from ._callbacks import CallbackSupportMixin, epoch_monitor, with_callbacks
-from ._init import INITIALISERS
 from ._network import Network
 from ._objective import Objective, TrainData, learnt_from
+from ._parameters import RecurrentParameters
 from ._passes import run_sequences, step_outputs
 from ._reading import Sequences, read_sequences, warn_if_unscaled
 from ._train import Options, Trained, train
 
 __all__ = ["BaseRNN"]
 
-_SOLVERS = ("adam", "lbfgs", "rmsprop", "sgd")
-_SCHEDULES = ("adaptive", "constant", "cosine", "invscaling", "linear")
 # What a network cannot change when training goes on.
 _KEPT = ("hidden_layer_sizes", "cell", "bidirectional", "recurrence", "include_input", "leak_rate",
-         "h0", "loss", "quantile", "layout", "dtype")  # fmt: skip
+         "transition", "transition_depth", "h0", "loss", "quantile", "layout", "dtype")  # fmt: skip
 _LONG = 200  # steps up to which gradients go through whole sequences
 _TRUNCATED = 100
 
@@ -45,121 +40,10 @@ class BaseRNN(
     CallbackSupportMixin,
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,
-    BaseEstimator,
+    RecurrentParameters,
     metaclass=ABCMeta,
 ):
     """Abstract: parameters of the constructor are stored by the final classes."""
-
-    # ------------------------------------------------------------------- checks
-
-    def _check_params(self, owner: str) -> np.dtype:
-        check_option("cell", self.cell, owner, ("gru", "lstm", "relu", "tanh"))
-        check_option("output", self.output, owner, ("auto", "last", "sequence"))
-        check_option("recurrence", self.recurrence, owner, ("hidden", "output"))
-        check_option("solver", self.solver, owner, _SOLVERS)
-        check_option("learning_rate", self.learning_rate, owner, _SCHEDULES)
-        check_option("layout", self.layout, owner, ("auto", "windows"))
-        for name in ("bidirectional", "include_input", "early_stopping", "nesterovs_momentum",
-                     "shuffle", "warm_start"):  # fmt: skip
-            check_flag(name, getattr(self, name), owner)
-        check_number("verbose", int(self.verbose) if isinstance(self.verbose, bool) else
-                     self.verbose, owner, low=0, integer=True)  # fmt: skip
-        self._check_numbers(owner)
-        check_jobs(self.n_jobs, owner)
-        check_option("dtype", _dtype_name(self.dtype), owner, ("float32", "float64"))
-        if isinstance(self.weight_init, str):
-            check_option("weight_init", self.weight_init, owner, (*INITIALISERS, "reservoir"))
-        elif not (hasattr(self.weight_init, "fit") and not isinstance(self.weight_init, type)):
-            refuse("weight_init", owner, "the name of an initialisation or an ESNRegressor",
-                   self.weight_init)  # fmt: skip
-        self._check_combinations(owner)
-        return np.dtype(_dtype_name(self.dtype))
-
-    def _check_numbers(self, owner):
-        sizes = self._sizes()
-        for size in sizes or [None]:
-            if not isinstance(size, (int, np.integer)) or isinstance(size, bool) or size < 1:
-                refuse("hidden_layer_sizes", owner, "an int >= 1 or a tuple of such",
-                       self.hidden_layer_sizes)  # fmt: skip
-        self._check_leak(owner, sizes)
-        check_number("learning_rate_init", self.learning_rate_init, owner, low=0, closed="neither")
-        for name in ("tol", "alpha", "weight_decay"):
-            check_number(name, getattr(self, name), owner, low=0, closed="left")
-        for name in ("dropout", "recurrent_dropout", "momentum"):
-            check_number(name, getattr(self, name), owner, low=0, high=1, closed="left")
-        for name in ("batch_size", "n_iter_no_change", "max_fun"):
-            check_number(name, getattr(self, name), owner, low=1, integer=True)
-        for name in ("max_iter", "washout"):
-            check_number(name, getattr(self, name), owner, low=0, integer=True)
-        for name in ("max_norm", "clip_value"):
-            check_number(name, getattr(self, name), owner, low=0, closed="neither", also=(None,))
-        check_number("validation_fraction", self.validation_fraction, owner, low=0, high=1,
-                     closed="neither")  # fmt: skip
-        check_number("bptt_steps", self.bptt_steps, owner, low=1, integer=True,
-                     also=(None, "auto"))  # fmt: skip
-
-    def _check_leak(self, owner, sizes):
-        if isinstance(self.leak_rate, (list, tuple, np.ndarray)) and len(set(sizes)) > 1:
-            rule = "a float in (0, 1]: layers of different widths cannot share an array"
-            refuse("leak_rate", owner, rule, self.leak_rate)
-        _check_leak(self.leak_rate, sizes[0], owner)
-
-    def _check_combinations(self, owner):
-        many = len(self._sizes()) > 1
-        gated = self.cell in ("gru", "lstm")
-        if self.recurrence == "output" and (gated or many or self.bidirectional):
-            raise ValueError(
-                "recurrence='output' is one layer of cell='tanh' or 'relu' in one direction; "
-                f"got cell={self.cell!r}, hidden_layer_sizes={self.hidden_layer_sizes!r}, "
-                f"bidirectional={self.bidirectional}."
-            )
-        unused = {"leak_rate": 1.0, "dropout": 0.0, "recurrent_dropout": 0.0, "h0": "zeros"}
-        for name, value in unused.items() if self.recurrence == "output" else ():
-            if not np.array_equal(getattr(self, name), value):
-                raise ValueError(
-                    f"{name}={getattr(self, name)!r} is for recurrence='hidden': a network with "
-                    f"recurrence='output' has no state of its own. Use {name}={value!r}."
-                )
-        if gated and np.any(np.asarray(self.leak_rate) != 1):
-            raise ValueError(
-                f"leak_rate={self.leak_rate!r} is for cell='tanh' and 'relu'; cell={self.cell!r} "
-                "has gates of its own. Use leak_rate=1.0."
-            )
-        if self.bidirectional and not isinstance(self.bptt_steps, str | None):
-            raise ValueError(
-                "bidirectional=True reads whole sequences; use bptt_steps=None, or cut them."
-            )
-        if self._is_fed() and self.bidirectional:
-            raise ValueError(
-                "A bidirectional network cannot be trained on its own outputs: it needs all "
-                "inputs first. Use teacher_forcing=1.0."
-            )
-        if self.solver == "lbfgs" and self.early_stopping:
-            raise ValueError(
-                "early_stopping=True judges epochs of 'adam', 'sgd' or 'rmsprop'; "
-                "solver='lbfgs' ends by `tol` and `max_iter`. Use early_stopping=False."
-            )
-        draws = self.dropout or self.recurrent_dropout or self._is_fed()
-        if self.solver == "lbfgs" and draws:
-            raise ValueError(
-                "solver='lbfgs' needs a loss without chance: use dropout=0, recurrent_dropout=0 "
-                "and teacher_forcing=1.0, or solver='adam'."
-            )
-
-    def _is_fed(self) -> bool:
-        """Whether training shows the network its own outputs."""
-        forcing = getattr(self, "teacher_forcing", 1.0)
-        return callable(forcing) or isinstance(forcing, str) or forcing != 1.0
-
-    def _forcing(self) -> Any:
-        """The schedule of true outputs, under the names of `_schedules`."""
-        forcing = getattr(self, "teacher_forcing", 1.0)
-        return "linear" if isinstance(forcing, str) and forcing == "scheduled" else forcing
-
-    def _sizes(self) -> tuple:
-        sizes = self.hidden_layer_sizes
-        many = isinstance(sizes, (list, tuple)) or (isinstance(sizes, np.ndarray) and sizes.ndim)
-        return tuple(sizes) if many else (sizes,)
 
     # ------------------------------------------------------------------ fitting
 
@@ -328,6 +212,8 @@ class BaseRNN(
             "bidirectional": bool(self.bidirectional),
             "include_input": bool(self.include_input),
             "leak": self.leak_rate,
+            "transition": self.transition,
+            "depth": int(self.transition_depth),
         }
         network = Network(**{**settings, **changes})
         return Network(**{**settings, **changes, "h0": self._given_h0(network)})
@@ -548,12 +434,11 @@ class BaseRNN(
         network, params = self._fit_network, self.params_
         if network.recurrence == "output":
             raise ValueError("A network with recurrence='output' has no state to analyse.")
-        layers = []
-        for i in range(len(network.units)):
-            names = ("W_in", "W", "b", "b_n") if network.cell == "gru" else ("W_in", "W", "b")
-            weights = {name: params[f"layers.{i}.{name}"] for name in names}
-            layers.append((network.cell, weights, network.leak, network.activation))
-        return layers
+        cell = network.transition if network.is_deep else network.cell
+        return [
+            (cell, network._weights(params, i, ""), network.leak, network.activation)
+            for i in range(len(network.units))
+        ]
 
     @property
     def _n_features_out(self):

@@ -224,17 +224,26 @@ def cross_entropy(outputs: Var, targets: Any, weights: Any) -> Var:
             f"logits of shape {o.shape} need labels and weights of shape {o.shape[:-1]}, got "
             f"{labels.shape} and {weights.shape}."
         )
-    labels = np.where(weights == 0, 0, labels).astype(np.intp)[..., None]
-    logs = o - o.max(axis=-1, keepdims=True)
-    logs -= np.log(np.exp(logs).sum(axis=-1, keepdims=True))
+    from ._kernels_losses import row_slopes, row_sums, rows_below_max
 
-    def slopes():
-        grad = np.exp(logs)
-        at_label = np.take_along_axis(grad, labels, axis=-1)
-        np.put_along_axis(grad, labels, at_label - 1, axis=-1)
-        return grad
+    n, n_classes = labels.size, o.shape[-1]
+    # Kernels are compiled once, for arrays that are in C order and not read-only.
+    flat = np.require(o.reshape(n, n_classes), requirements=["C", "W"])
+    weights = np.require(weights.reshape(n), requirements=["C", "W"])
+    labels = np.where(weights == 0, 0, labels.reshape(n)).astype(np.int64)
+    values, sums = np.empty_like(flat), np.empty(n, dtype=o.dtype)
+    rows_below_max(flat, values)
+    at_label = values[np.arange(n), labels]
+    np.exp(values, out=values)
+    row_sums(values, sums)
+    terms = np.log(sums) - at_label
 
-    return _total(outputs, -np.take_along_axis(logs, labels, axis=-1), weights, slopes)
+    def vjp(g):
+        grad = np.empty_like(values)
+        row_slopes(values, sums, labels, weights, o.dtype.type(g), grad)
+        return (grad.reshape(o.shape),)
+
+    return emit((weights * terms).sum(), (outputs,), vjp)
 
 
 def binary_cross_entropy(outputs: Var, targets: Any, weights: Any) -> Var:

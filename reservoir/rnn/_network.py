@@ -5,6 +5,8 @@ the formulas h is the state of a layer and y the output of the network:
 
 - recurrence="hidden": the cell of layer l reads the states of layer l - 1 (Deep Learning, fig.
   10.13a); with `bidirectional` a second cell reads them backwards (fig. 10.11).
+- transition="deep" or "deep_skip": within a layer an MLP leads from state to state (figs. 10.13b
+  and c; see `_deep_transition`).
 - recurrence="output": h(t) = f(b + W_in x(t) + R y(t - 1)) (fig. 10.4), which remembers only what
   the output tells; given the outputs, all steps are computed at once.
 """
@@ -13,12 +15,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
 
 from . import _ops as ops
+from ._deep_transition import deep_layer, deep_names, deep_step, initialise_deep
 from ._init import initialise_cell, initialise_dense
 from ._nodes import N_GATES
 from ._packed import Packed
@@ -81,6 +84,10 @@ class Network:
     h0 : "zeros", "learned" or list of tuple of ndarray
         State before the first step: for each layer (h,), or (h, c) of an LSTM. Backward
         directions start from zeros.
+    transition : {"stacked", "deep", "deep_skip"}
+        "deep" and "deep_skip" for the cell "rnn" without a leak.
+    depth : int
+        Layers of the MLP of such a transition.
     """
 
     cell: str
@@ -96,6 +103,8 @@ class Network:
     include_input: bool = False
     leak: Any = 1.0
     h0: Any = field(default="zeros")
+    transition: str = "stacked"
+    depth: int = 1
 
     # ---------------------------------------------------------------- parameters
 
@@ -114,6 +123,16 @@ class Network:
     def n_states(self) -> int:
         """Length of a flat state."""
         return sum(sum(widths) for widths in self.state_widths)
+
+    @property
+    def is_deep(self) -> bool:
+        """Whether the transition of a layer is an MLP."""
+        return self.transition != "stacked"
+
+    def step_work(self, n_steps: int) -> int:
+        """Multiply-adds of a step of one sequence of `n_steps`, roughly."""
+        depth = self.depth if self.is_deep else 1
+        return N_GATES[self.cell] * depth * len(self.directions) * sum(n * n for n in self.units)
 
     @property
     def n_hidden(self) -> int:
@@ -136,6 +155,9 @@ class Network:
                 shapes[name + "b"] = (gates * n,)
                 if self.cell == "gru":
                     shapes[name + "b_n"] = (n,)
+                for k in range(1, self.depth if self.is_deep else 1):
+                    shapes[f"{name}deep.{k}.W"] = (n, n)
+                    shapes[f"{name}deep.{k}.b"] = (n,)
             width = n * len(self.directions)
         if isinstance(self.h0, str) and self.h0 == "learned":
             for i, widths in enumerate(self.state_widths):
@@ -161,6 +183,9 @@ class Network:
                     rng, self.cell, width, n,
                     kind=kind, dtype=self.dtype, activation=self.activation,
                 )  # fmt: skip
+                if self.is_deep:
+                    skip = self.transition == "deep_skip"
+                    drawn = initialise_deep(rng, drawn, self.depth, kind=kind, skip=skip)
                 if self.recurrence == "output":
                     drawn["R"] = initialise_dense(rng, n, self.n_fed, self.dtype)["W"]
                 for name, values in drawn.items():
@@ -216,8 +241,6 @@ class Network:
         works: Sequence | None = None,
     ) -> Run:
         """A pass in which every step sees the inputs `x` (n_steps, n_pieces, n_inputs)."""
-        from ._nodes import recurrent_layer
-
         if states is None:
             states = self.first_states(leaves, x.shape[1])
         level, hidden, ended = as_var(x), [], []
@@ -226,17 +249,13 @@ class Network:
             read, lasts = [], []
             for k, infix in enumerate(self.directions):
                 inputs = level if k == 0 else _turned(level, packed.backwards)
-                h, state = recurrent_layer(
-                    self.cell,
-                    inputs,
-                    self._weights(leaves, i, infix),
-                    states[i] if k == 0 else [as_var(np.zeros_like(s.data)) for s in states[i]],
-                    packed.sizes,
-                    leak=self._leak(i),
-                    activation=self.activation,
-                    mask=None if masks is None else masks.recurrent[i][k],
-                    work=None if works is None else works[2 * i + k],
-                )
+                mask = None if masks is None else masks.recurrent[i][k]
+                work = None if works is None else works[2 * i + k]
+                weights = self._weights(leaves, i, infix)
+                start = states[i]
+                if k:  # backwards from zeros
+                    start = [as_var(np.zeros_like(part.data)) for part in start]
+                h, state = self._layer(i, inputs, weights, start, packed.sizes, mask, work)
                 read.append(h if k == 0 else _turned(h, packed.backwards))
                 lasts.append(state[0])
                 if k == 0:
@@ -304,22 +323,13 @@ class Network:
 
         `x` is what the layers see, and `fed` the output before, of recurrence="output".
         """
-        from ._nodes import cell_step
-
         if self.recurrence == "output":
             return self._output_layer(leaves, x, fed), states
         level, after = x, []
         for i in range(len(self.units)):
-            state = cell_step(
-                self.cell,
-                level,
-                self._weights(leaves, i, ""),
-                states[i],
-                leak=self._leak(i),
-                activation=self.activation,
-                mask=None if masks is None else masks.recurrent[i][0],
-                shared=None if shared is None else shared[i],
-            )
+            mask = None if masks is None else masks.recurrent[i][0]
+            own = None if shared is None else shared[i]
+            state = self._one_step(i, level, self._weights(leaves, i, ""), states[i], mask, own)
             after.append(state)
             level = state[0]
             if masks is not None and masks.outputs[i] is not None:
@@ -327,10 +337,13 @@ class Network:
         return level, after
 
     def steppers(self, theta: np.ndarray, n_sequences: int) -> list:
-        """The layers as `Stepper`, to go on one step at a time without gradients."""
+        """For each layer a function of x and the parts of a state, to the state a step later."""
         from ._nodes import Stepper
 
         views = self.layout.views(theta)
+        if self.is_deep:
+            leaves = self.layout.leaves(theta, None)
+            return [partial(self._deep_again, leaves, i) for i in range(len(self.units))]
         return [
             Stepper(
                 self.cell, self._weights(views, i, ""), n_sequences,
@@ -338,6 +351,11 @@ class Network:
             )
             for i in range(len(self.units))
         ]  # fmt: skip
+
+    def _deep_again(self, leaves, i, x, *state):
+        weights = self._weights(leaves, i, "")
+        after = self._one_step(i, as_var(x), weights, [as_var(part) for part in state], None)
+        return tuple(part.data for part in after)
 
     def run_output(self, leaves: dict, x: np.ndarray, teacher: np.ndarray) -> Run:
         """All steps at once of recurrence="output", given the outputs before them."""
@@ -355,8 +373,30 @@ class Network:
             h = ops.concat([h, as_var(x)], axis=-1)
         return ops.affine(h, leaves["out.W"], leaves["out.b"])
 
+    def _layer(self, i, x, weights, state, sizes, mask, work):
+        """Layer i in one direction, over all steps."""
+        from ._nodes import recurrent_layer
+
+        settings = {"activation": self.activation, "mask": mask, "work": work}
+        if self.is_deep:
+            skip = self.transition == "deep_skip"
+            return deep_layer(x, weights, state, sizes, skip=skip, **settings)
+        return recurrent_layer(self.cell, x, weights, state, sizes, leak=self._leak(i), **settings)
+
+    def _one_step(self, i, x, weights, state, mask, shared=None):
+        """One step of layer i; steps that share a dict pack their weights once."""
+        from ._nodes import cell_step
+
+        settings = {"activation": self.activation, "mask": mask}
+        if self.is_deep:
+            return deep_step(x, weights, state, skip=self.transition == "deep_skip", **settings)
+        leak = self._leak(i)
+        return cell_step(self.cell, x, weights, state, leak=leak, shared=shared, **settings)
+
     def _weights(self, leaves, i, infix):
-        names = ("W_in", "W", "b", "b_n") if self.cell == "gru" else ("W_in", "W", "b")
+        names = ["W_in", "W", "b", "b_n"] if self.cell == "gru" else ["W_in", "W", "b"]
+        if self.is_deep:
+            names = deep_names(self.depth)
         return {name: leaves[f"layers.{i}.{infix}{name}"] for name in names}
 
     def _leak(self, i):

@@ -35,7 +35,7 @@ class Workspace:
 
     def take(self, name: str, shape: tuple[int, ...], dtype: Any) -> np.ndarray:
         """Return an array with undefined contents, which the next array of that `name` replaces."""
-        size = int(np.prod(shape)) * np.dtype(dtype).itemsize
+        size = math.prod(shape) * np.dtype(dtype).itemsize  # np.prod takes microseconds
         buffer = self._buffers.get(name)
         if buffer is None or buffer.size < size:
             memory = np.empty(size + _LINE, dtype=np.uint8)

@@ -16,7 +16,6 @@ from threadpoolctl import ThreadpoolController
 
 from . import _ops as ops
 from ._network import Masks, Network, Run
-from ._nodes import N_GATES
 from ._packed import Packed, pack, pieces_of
 from ._tape import Tape
 
@@ -250,8 +249,7 @@ class Objective:
         from ._nodes import shard_bounds
 
         n_steps, n_lanes = chunk.packed.rows.shape
-        work = N_GATES[self.network.cell] * sum(n * n for n in self.network.units)
-        return shard_bounds(n_lanes, work * len(self.network.directions), n_steps)
+        return shard_bounds(n_lanes, self.network.step_work(n_steps), n_steps)
 
     def _new_works(self):
         from ._nodes import Workspace

@@ -7,33 +7,16 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.base import MultiOutputMixin, RegressorMixin
-from sklearn.metrics import r2_score
-
-from echocast._checks import check_number, check_option, refuse
 
 from .._sequence_tools import keeps_sequences
-from ._estimator import BaseRNN
-from ._heads import ValueHead
 from ._loop import generate
-from ._objective import TrainData
-from ._reading import (
-    is_last,
-    read_case_weights,
-    read_step_targets,
-    read_vector_targets,
-    split_step_weights,
-    warn_if_unscaled,
-)
+from ._values import BaseRNNRegressor
 
 __all__ = ["RNNRegressor"]
 
-FORCINGS = ("exponential", "inverse_sigmoid", "scheduled")
-_LOSSES = ("absolute_error", "gaussian", "huber", "pinball", "squared_error", "student_t")
-
 
 @keeps_sequences
-class RNNRegressor(MultiOutputMixin, RegressorMixin, BaseRNN):
+class RNNRegressor(BaseRNNRegressor):
     r"""Recurrent network with trained weights: plain, leaky, LSTM or GRU, stacked, both ways.
 
     Rows of `X` are time steps. A plain cell follows
@@ -64,6 +47,12 @@ class RNNRegressor(MultiOutputMixin, RegressorMixin, BaseRNN):
     h0 : {"zeros", "learned"} or array of shape (n_states,), default="zeros"
         State before the first step; an array holds the states of all layers one after the
         other (h, then c for an LSTM). Backward directions start from zeros.
+    transition : {"stacked", "deep", "deep_skip"}, default="stacked"
+        How a layer of cell "tanh" or "relu" gets from state to state. "deep": by an MLP,
+        ``h(t) = g(h(t-1), x(t))``; "deep_skip": ``h(t) = h(t-1) + g(h(t-1), x(t))``, with the
+        last layer of g linear and small at first.
+    transition_depth : int, default=2
+        Layers of g.
     include_input : bool, default=False
         Whether the output sees the inputs beside the states.
     teacher_forcing : float, str or callable, default=1.0
@@ -202,6 +191,8 @@ class RNNRegressor(MultiOutputMixin, RegressorMixin, BaseRNN):
         bidirectional: bool = False,
         leak_rate: float | ArrayLike = 1.0,
         h0: Any = "zeros",
+        transition: str = "stacked",
+        transition_depth: int = 2,
         include_input: bool = False,
         teacher_forcing: float | str | Callable = 1.0,
         washout: int = 0,
@@ -242,6 +233,8 @@ class RNNRegressor(MultiOutputMixin, RegressorMixin, BaseRNN):
         self.bidirectional = bidirectional
         self.leak_rate = leak_rate
         self.h0 = h0
+        self.transition = transition
+        self.transition_depth = transition_depth
         self.include_input = include_input
         self.teacher_forcing = teacher_forcing
         self.washout = washout
@@ -275,115 +268,6 @@ class RNNRegressor(MultiOutputMixin, RegressorMixin, BaseRNN):
         self.n_jobs = n_jobs
         self.verbose = verbose
 
-    # --------------------------------------------------------------------- hooks
-
-    def _check_params(self, owner):
-        check_option("loss", self.loss, owner, _LOSSES)
-        _checked_levels("quantile", self.quantile, owner)
-        forcing = self.teacher_forcing
-        if not callable(forcing) and not isinstance(forcing, str):
-            check_number("teacher_forcing", forcing, owner, low=0, high=1)
-        elif isinstance(forcing, str):
-            check_option("teacher_forcing", forcing, owner, FORCINGS)
-        return super()._check_params(owner)
-
-    def _levels(self) -> tuple:
-        return tuple(sorted(set(_checked_levels("quantile", self.quantile, type(self).__name__))))
-
-    def _head(self):
-        return ValueHead(self._fit_loss, self._fit_n_targets, self._fit_levels)
-
-    def _read_training(self, X, y, sequences, sample_weight, *, fresh):
-        owner, dtype = type(self).__name__, sequences.rows.dtype
-        output = "last" if self.layout == "windows" else self.output
-        last = is_last(y, sequences, output, owner) if fresh else self._fit_last
-        if last:
-            targets, one_d = read_vector_targets(y, sequences.layout, dtype=dtype, owner=owner)
-        else:
-            targets, one_d = read_step_targets(X, y, sequences, dtype=dtype, owner=owner)
-        if fresh:
-            self._fit_last, self._fit_y_one_d = last, one_d
-            self._fit_n_targets = self._fit_n_fed = targets.shape[1]
-            self._fit_loss, self._fit_levels = self.loss, self._levels()
-        elif targets.shape[1] != self._fit_n_targets:
-            raise ValueError(
-                f"y has {targets.shape[1]} targets, but {owner} is expecting {self._fit_n_targets}."
-            )
-        known = None
-        if not last:
-            sample_weight, known = split_step_weights(sample_weight, sequences, targets.shape)
-        weights = read_case_weights(sample_weight, sequences.layout, last=last, dtype=dtype)
-        before = self._outputs_before(sequences, targets, last)
-        if known is not None:  # the head knows NaN for what is not to be learnt
-            targets = np.where(known, targets, dtype.type(np.nan))
-        return TrainData(sequences.rows, sequences.indptr, targets, weights, before)
-
-    def _outputs_before(self, sequences, targets, last):
-        """True outputs one step earlier, for networks that see outputs; zero before the first."""
-        by_output = self.recurrence == "output"
-        if not (by_output or self._is_fed()):
-            return None
-        if last:
-            raise ValueError(
-                "recurrence='output' and teacher_forcing need a target for each step "
-                "(output='sequence')."
-            )
-        if by_output:
-            before = np.zeros_like(targets)
-            before[1:] = targets[:-1]
-            before[sequences.indptr[:-1]] = 0
-            return before
-        n = targets.shape[1]
-        before = sequences.rows[:, :n]
-        later = np.ones(len(targets), dtype=bool)
-        later[sequences.indptr[:-1]] = False
-        known = np.flatnonzero(later)
-        if before.shape[1] != n or not np.allclose(
-            before[known], targets[known - 1], rtol=1e-5, atol=1e-6
-        ):
-            raise ValueError(
-                f"teacher_forcing={self.teacher_forcing!r} puts the network's own outputs in the "
-                f"place of inputs: the first {n} column(s) of X must be y one step earlier, as in "
-                "X = u[:-1], y = u[1:]. Use teacher_forcing=1.0 otherwise."
-            )
-        return before
-
-    def _warn_if_unscaled(self, data):
-        super()._warn_if_unscaled(data)
-        if isinstance(self.weight_init, str):
-            warn_if_unscaled("y", data.targets, type(self).__name__)
-
-    def _first_bias(self, bias, data):
-        weights = np.where(np.isnan(data.targets), 0, data.weights[:, None])
-        total = np.maximum(weights.sum(axis=0), np.finfo(weights.dtype).tiny)
-        mean = (weights * np.nan_to_num(data.targets)).sum(axis=0) / total
-        if self._fit_loss == "pinball":
-            bias[:] = np.repeat(mean, len(self._fit_levels))
-        else:
-            bias[: len(mean)] = mean
-
-    _least_validated = 2  # R^2 needs two
-
-    def _score_outputs(self, outputs, targets, weights):
-        points = self._head().point(outputs)
-        if not np.isfinite(points).all():
-            return -np.inf
-        known = ~np.isnan(targets)
-        if known.all():
-            return float(r2_score(targets, points, sample_weight=weights))
-        columns = [k for k in range(targets.shape[1]) if known[:, k].sum() > 1]
-        scores = [
-            r2_score(targets[seen, k], points[seen, k], sample_weight=weights[seen])
-            for k, seen in ((k, known[:, k]) for k in columns)
-        ]
-        return float(np.mean(scores)) if scores else -np.inf
-
-    def _remember_targets(self, data, layout):
-        targets = data.targets
-        ends = targets if self._fit_last else targets[layout.indptr[1:] - 1]
-        self.last_output_ = layout.per_sequence(ends.copy())  # NaN where it was left out
-        self._fit_range = (np.fmin.reduce(targets, axis=0), np.fmax.reduce(targets, axis=0))
-
     # ---------------------------------------------------------------- prediction
 
     def predict(self, X: Any, *, groups: Any = None, initial_state: Any = None) -> Any:
@@ -409,15 +293,8 @@ class RNNRegressor(MultiOutputMixin, RegressorMixin, BaseRNN):
         ValueError
             If X does not fit the columns of fit, or has missing or infinite values.
         """
-        points, sequences = self._points(X, groups, initial_state)
-        points = points[:, 0] if self._fit_y_one_d else points
-        return points if self._fit_last else sequences.restore(points)
-
-    def _points(self, X, groups=None, initial_state=None):
         sequences = self._read_new(X, groups)
-        states = self._given(sequences, initial_state)
-        outputs = self._outputs(self.theta_, sequences, states)[0]
-        return np.ascontiguousarray(self._head().point(outputs)), sequences
+        return self._predicted(sequences, self._given(sequences, initial_state))
 
     def predict_quantiles(
         self, X: Any, quantiles: Any = None, *, groups: Any = None, initial_state: Any = None
@@ -436,39 +313,8 @@ class RNNRegressor(MultiOutputMixin, RegressorMixin, BaseRNN):
         ndarray of shape (n_steps, n_targets, n_quantiles), or the form of X
             Increasing along the last axis; without the axis of targets if y was 1-D.
         """
-        levels = None
-        if quantiles is not None:
-            levels = _checked_levels("quantiles", quantiles, "predict_quantiles")
         sequences = self._read_new(X, groups)
-        outputs = self._outputs(self.theta_, sequences, self._given(sequences, initial_state))[0]
-        values = self._head().quantiles(outputs, levels).astype(outputs.dtype)
-        values = values[:, 0] if self._fit_y_one_d else values
-        return values if self._fit_last else sequences.restore(values)
-
-    def score(self, X: Any, y: Any, sample_weight: Any = None, *, groups: Any = None) -> float:
-        """Coefficient of determination R^2 over all steps (or sequences), averaged over targets.
-
-        Parameters
-        ----------
-        X, y, sample_weight, groups
-            As in `fit`.
-
-        Returns
-        -------
-        float
-        """
-        points, sequences = self._points(X, groups)
-        owner, dtype = type(self).__name__, points.dtype
-        if self._fit_last:
-            targets, _ = read_vector_targets(y, sequences.layout, dtype=dtype, owner=owner)
-        else:
-            targets, _ = read_step_targets(X, y, sequences, dtype=dtype, owner=owner)
-        weights = None
-        if sample_weight is not None:
-            weights = read_case_weights(
-                sample_weight, sequences.layout, last=self._fit_last, dtype=dtype
-            )
-        return float(r2_score(targets, points, sample_weight=weights))
+        return self._quantiles(sequences, self._given(sequences, initial_state), quantiles)
 
     def generate(
         self, n_steps: int, *, warmup: Any = None, initial_state: Any = None, X: Any = None
@@ -531,17 +377,3 @@ class RNNRegressor(MultiOutputMixin, RegressorMixin, BaseRNN):
                 "'absolute_error' or 'huber'."
             )
         return self.params_["out.W"], self.params_["out.b"]
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.target_tags.multi_output = True
-        return tags
-
-
-def _checked_levels(name, given, owner):
-    """A level, or several, as a list of floats in (0, 1)."""
-    levels = list(given) if isinstance(given, (list, tuple, np.ndarray)) else [given]
-    numbers = all(isinstance(level, (int, float, np.floating)) for level in levels)
-    if not levels or not numbers or not all(0 < level < 1 for level in levels):
-        refuse(name, owner, "a float in (0, 1) or a list of such", given)
-    return [float(level) for level in levels]

@@ -10,7 +10,9 @@ import numpy as np
 __all__ = ["decode", "encode", "read_symbols", "vocabulary_of"]
 
 
-def read_symbols(X: Any, owner: str, *, words: bool = False) -> tuple[list[Sequence], bool]:
+def read_symbols(
+    X: Any, owner: str, *, words: bool = False, name: str = "X"
+) -> tuple[list[Sequence], bool]:
     """The sequences of X, and whether X was a single one.
 
     A str is one sequence of characters, and so is a 1-D array, or a list of symbols that are no
@@ -31,7 +33,7 @@ def read_symbols(X: Any, owner: str, *, words: bool = False) -> tuple[list[Seque
         return [list(X)], True
     if not isinstance(X, Iterable) or isinstance(X, (bytes, dict)):
         raise TypeError(
-            f"X passed to {owner} must be a str, an array or a list of symbols, or a list of "
+            f"{name} passed to {owner} must be a str, an array or a list of symbols, or a list of "
             f"sequences; got {type(X).__name__}."
         )
     parts = list(X)
@@ -40,32 +42,40 @@ def read_symbols(X: Any, owner: str, *, words: bool = False) -> tuple[list[Seque
     if not any(nested):
         return [parts], True
     if not all(nested):
+        odd = nested.index(False)
         raise ValueError(
-            f"X passed to {owner} mixes symbols and sequences; item {nested.index(False)} is a "
-            f"{type(parts[nested.index(False)]).__name__}."
+            f"{name} passed to {owner} mixes symbols and sequences; item {odd} is a "
+            f"{type(parts[odd]).__name__}."
         )
     return [part.tolist() if isinstance(part, np.ndarray) else part for part in parts], False
 
 
-def vocabulary_of(sequences: list[Sequence], owner: str) -> list:
+def vocabulary_of(sequences: list[Sequence], owner: str, *, name: str = "X") -> list:
     """All symbols that occur, sorted where they can be, else in order of appearance."""
     seen = dict.fromkeys(symbol for sequence in sequences for symbol in sequence)
     if not seen:
-        raise ValueError(f"Found array with 0 sample(s): X passed to {owner} has no symbols.")
+        raise ValueError(f"Found array with 0 sample(s): {name} passed to {owner} has no symbols.")
     try:
         return sorted(seen)
     except TypeError:
         return list(seen)
 
 
-def encode(sequence: Sequence, numbers: dict, owner: str) -> np.ndarray:
+def encode(
+    sequence: Sequence,
+    numbers: dict,
+    owner: str,
+    *,
+    name: str = "X",
+    vocabulary: str = "vocabulary",
+) -> np.ndarray:
     """Numbers of the symbols of a sequence."""
     try:
         return np.fromiter((numbers[s] for s in sequence), dtype=np.int64, count=len(sequence))
     except KeyError as error:
         raise ValueError(
-            f"X holds the symbol {error.args[0]!r}, which {owner} has not seen in fit. Name all "
-            "symbols beforehand with vocabulary=..."
+            f"{name} holds the symbol {error.args[0]!r}, which {owner} has not seen in fit. Name "
+            f"all symbols beforehand with {vocabulary}=..."
         ) from None
 
 

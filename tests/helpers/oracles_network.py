@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from oracles_rnn import STEPS
+from oracles_rnn import STEPS, deep_step
 
 CELLS = {"tanh": "rnn", "relu": "rnn", "gru": "gru", "lstm": "lstm"}
 
@@ -29,9 +29,22 @@ def run_layer(model, name, x, state):
     options = layer_weights(model, name)
     if model.cell in ("tanh", "relu"):
         options |= {"leak": np.asarray(model.leak_rate), "activation": model.cell}
+    if model.transition != "stacked":
+        return run_deep_layer(model, name, x, state)
     states = []
     for row in x:
         state = STEPS[CELLS[model.cell]](row, *state, **options)
+        states.append(state[0])
+    return np.array(states), state
+
+
+def run_deep_layer(model, name, x, state):
+    """The same of a layer whose transition is an MLP."""
+    weights = {key[len(name) :]: values for key, values in model.params_.items()
+               if key.startswith(name) and "reverse" not in key[len(name) :]}  # fmt: skip
+    skip, states = model.transition == "deep_skip", []
+    for row in x:
+        state = deep_step(row, *state, weights, skip=skip, activation=model.cell)
         states.append(state[0])
     return np.array(states), state
 

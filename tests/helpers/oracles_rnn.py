@@ -30,6 +30,17 @@ def gru_step(x, h, *, W_in, W, b, b_n, mask=1.0):
     return ((1 - z) * n + z * h,)
 
 
+def deep_step(x, h, weights, *, skip, activation="tanh", mask=1.0):
+    """A step by an MLP whose layers are W_in, W, b, then deep.1.W, deep.1.b, and so on."""
+    f = np.tanh if activation == "tanh" else relu
+    z = weights["W_in"] @ x + weights["W"] @ (mask * h) + weights["b"]
+    k = 1
+    while f"deep.{k}.W" in weights:
+        z = weights[f"deep.{k}.W"] @ f(z) + weights[f"deep.{k}.b"]
+        k += 1
+    return (h + z if skip else f(z),)
+
+
 STEPS = {"rnn": rnn_step, "lstm": lstm_step, "gru": gru_step}
 
 

@@ -20,6 +20,9 @@ NETWORKS = {
     "with inputs": {"cell": "tanh", "include_input": True},
     "learned h0": {"cell": "lstm", "h0": "learned"},
     "given h0": {"cell": "tanh", "h0": np.linspace(-1, 1, 6)},
+    "deep": {"transition": "deep", "transition_depth": 3},
+    "deep with a skip": {"transition": "deep_skip", "hidden_layer_sizes": (5, 4)},
+    "deep both ways": {"transition": "deep", "cell": "relu", "bidirectional": True},
     "by output": {"cell": "tanh", "recurrence": "output"},
 }
 CAUSAL = [name for name, params in NETWORKS.items() if not params.get("bidirectional")]
