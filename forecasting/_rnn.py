@@ -337,6 +337,8 @@ class RNNForecaster(LaggedForecaster):
     @property
     def regressors_(self) -> list:
         """The fitted networks."""
+        if self._is_panel:
+            raise AttributeError("The networks of a panel are members_[label].regressors_.")
         return self._fit_model.models[0].regressors
 
     @property

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils.validation import check_array, check_consistent_length, validate_data
 
+from echocast._checks import stack_level
 from echocast.exceptions import EchocastWarning
 
 from ._values import refuse_not_finite, refuse_not_numbers
@@ -140,11 +141,10 @@ def _warn_if_unordered(index: Any, owner: str) -> None:
     if getattr(index, "is_monotonic_increasing", True):
         return
     warnings.warn(
-        f"The index of X passed to {owner} is not increasing, but rows are time steps: the "
-        "reservoir will run through them in the order given. Sort them, and do not shuffle "
-        "when splitting.",
+        f"The index of X passed to {owner} is not increasing, but rows are time steps, and "
+        "are run through in the order given. Sort them, and do not shuffle when splitting.",
         EchocastWarning,
-        stacklevel=4,
+        stacklevel=stack_level(),
     )
 
 

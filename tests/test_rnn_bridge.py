@@ -7,6 +7,7 @@ from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import GridSearchCV, TimeSeriesSplit
 
+from echocast.exceptions import EchocastWarning
 from echocast.reservoir import ESNRegressor, NVARRegressor, RNNClassifier, RNNRegressor
 from esn_cases import make, panel, series
 
@@ -75,7 +76,7 @@ def test_the_word_alone_makes_a_reservoir_of_the_size_and_leak_asked_for():
     rnn = start_from("reservoir", hidden_layer_sizes=30, leak_rate=0.4, washout=20).fit(X, Y)
     seed = np.random.RandomState(0).randint(2**31 - 1)
     esn = ESNRegressor(
-        30, leak_rate=0.4, washout=20, alpha="auto", include_input=False, random_state=int(seed)
+        30, leak_rate=0.4, washout=20, alpha=1.0, include_input=False, random_state=int(seed)
     ).fit(X, Y)
     assert_allclose(rnn.predict(U), esn.predict(U), atol=1e-8)
     assert rnn.params_["layers.0.W"].shape == (30, 30)
@@ -168,3 +169,30 @@ def test_outputs_at_the_end_and_classifiers_are_refused():
     for given in ("reservoir", make()):
         with pytest.raises(ValueError, match="'weight_init' parameter of RNNClassifier"):
             RNNClassifier(weight_init=given).fit([X, X], [1, 2])
+
+
+def test_training_that_spoils_the_reservoir_says_so():
+    esn = ESNRegressor(60, alpha=1e-12, random_state=0).fit(X, Y)
+    model = RNNRegressor(weight_init=esn, learning_rate_init=0.1, max_iter=1, dtype="float64")
+    with pytest.warns(EchocastWarning, match="Training has made the loss of the reservoir worse"):
+        model.fit(X, Y)
+
+
+def test_given_weights_are_where_training_starts():
+    made = RNNRegressor(cell="gru", hidden_layer_sizes=5, max_iter=1, random_state=0).fit(X, Y)
+    params = {"cell": "gru", "hidden_layer_sizes": 5, "max_iter": 0, "random_state": 0}
+    again = RNNRegressor(weight_init=made.params_, **params).fit(X, Y)
+    assert_array_equal(again.theta_, made.theta_)
+    assert_array_equal(again.generate(5), made.generate(5))
+    some = {"layers.0.W": made.params_["layers.0.W"]}
+    part = RNNRegressor(weight_init=some, **params).fit(X, Y)
+    plain = RNNRegressor(**params).fit(X, Y)
+    assert_array_equal(part.params_["layers.0.W"], some["layers.0.W"])
+    assert_array_equal(part.params_["layers.0.W_in"], plain.params_["layers.0.W_in"])
+    for wrong, says in [
+        ({"layers.1.W": np.eye(5)}, "this network has"),
+        ({"layers.0.W": np.eye(5)}, "this network needs"),
+        ({"out.b": np.full(2, np.nan)}, "NaN or infinity"),
+    ]:
+        with pytest.raises(ValueError, match=says):
+            RNNRegressor(weight_init=wrong, **params).fit(X, Y)

@@ -322,7 +322,7 @@ def test_loops_that_leave_the_data_warn_and_then_fail():
     model = regressor(cell="relu", max_iter=0, include_input=True).fit(u[:-1], u[1:])
     model.params_["out.W"][:] = 0
     model.params_["out.W"][:, -2:] = 3.0 * np.eye(2)
-    with pytest.warns(ForecastDivergenceWarning, match="teacher_forcing"):
+    with pytest.warns(ForecastDivergenceWarning, match="Train longer, or on more data"):
         model.generate(20)
     with pytest.raises(ForecastDivergedError) as caught:
         model.generate(2000)

@@ -9,7 +9,7 @@ from sklearn.linear_model import Ridge
 from sklearn.model_selection import GridSearchCV, KFold, TimeSeriesSplit, cross_val_score
 from sklearn.pipeline import make_pipeline
 
-from echocast.exceptions import UnscaledDataWarning
+from echocast.exceptions import EchocastWarning, UnscaledDataWarning
 from echocast.reservoir import (
     RNNClassifier,
     RNNRegressor,
@@ -323,3 +323,35 @@ def test_ordinary_data_are_not_warned_of():
     RNNClassifier(**SMALL).fit(DATA, list("ababab"))
     with pytest.warns(UnscaledDataWarning, match="RNNClassifier trains badly"):
         RNNClassifier(**SMALL).fit([u + 1e6 for u in DATA], list("ababab"))
+
+
+def test_arrays_of_objects_are_lists_of_sequences():
+    data = ragged((12, 9, 15))
+    objects = np.empty(3, dtype=object)
+    objects[:] = data
+    targets = np.empty(3, dtype=object)
+    targets[:] = [u[:, 0] for u in data]
+    wanted = regressor().fit(data, [u[:, 0] for u in data]).theta_
+    assert_array_equal(regressor().fit(objects, targets).theta_, wanted)
+    labels = ["a", "b", "a"]
+    assert_array_equal(
+        classifier().fit(objects, labels).theta_, classifier().fit(data, labels).theta_
+    )
+
+
+def test_a_classifier_says_that_rows_of_a_table_are_sequences():
+    frame = pd.DataFrame(waves(30, 1), index=pd.date_range("2024", periods=30, freq="D"))
+    labels = np.arange(30) % 2
+    with pytest.warns(EchocastWarning, match=r"fit\(\[X\], \[y\]\)"):
+        classifier(max_iter=1).fit(frame, labels)
+    with pytest.raises(ValueError, match=r"fit\(\[X\], \[y\]\)"):
+        classifier(output="sequence").fit(waves(30, 1), labels)
+
+
+def test_labels_of_steps_in_another_order_are_refused():
+    index = pd.MultiIndex.from_product([["a", "b"], range(10)])
+    frame = pd.DataFrame(waves(20, 1), index=index)
+    labels = pd.Series(np.arange(20) % 3, index=index)
+    classifier(max_iter=1).fit(frame, labels)
+    with pytest.raises(ValueError, match=r"Use y\.loc\[X\.index\]"):
+        classifier(max_iter=1).fit(frame, labels.iloc[::-1])

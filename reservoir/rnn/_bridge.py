@@ -21,6 +21,10 @@ from ._objective import TrainData
 
 __all__ = ["begin_from_reservoir"]
 
+# A penalty next to zero gives the best readout, but weights of hundreds, which steps of gradient
+# descent that fit all other weights tear apart.
+_ALPHA = 1.0
+
 
 def begin_from_reservoir(
     estimator: Any, data: TrainData, rng: np.random.RandomState
@@ -71,7 +75,7 @@ def _reservoir(estimator, rng):
         leak_rate=estimator.leak_rate,
         activation=estimator.cell,
         include_input=estimator.include_input,
-        alpha="auto",
+        alpha=_ALPHA,
         washout=estimator.washout or "auto",
         random_state=int(rng.randint(2**31 - 1)),
         dtype=estimator.dtype,

@@ -46,7 +46,9 @@ class RNNClassifier(BaseRNNClassifier):
         As in `RNNRegressor`.
     momentum, nesterovs_momentum, shuffle, warm_start, n_jobs, verbose
         As in `RNNRegressor`.
-    weight_init : {"orthogonal", "glorot", "identity", "spectral", "uniform"}, default="orthogonal"
+    weight_init : str or dict, default="orthogonal"
+        "orthogonal", "glorot", "identity", "spectral", "uniform", or arrays as in
+        `RNNRegressor`.
     random_state : None, int, RandomState, Generator or SeedSequence, default=None
         Source of the first weights, then of batches and dropout.
     dtype : {"float32", "float64"}, default="float32"

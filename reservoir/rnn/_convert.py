@@ -77,6 +77,8 @@ def from_torch_state_dict(state: Mapping[str, Any], prefix: str = "") -> Arrays:
         kind, layer, reverse = match.groups()
         part = found.setdefault((int(layer), "reverse." if reverse else ""), {})
         part[kind] = np.asarray(value).copy()
+    if prefix and not found:
+        raise ValueError(f"No name starts with {prefix!r}; there are {list(state)}.")
     weights = {}
     for (layer, reverse), part in _in_order(found):
         own = f"layers.{layer}.{reverse}"

@@ -64,6 +64,11 @@ class LossCurveDisplay:
         LossCurveDisplay
         """
         check_is_fitted(estimator)
+        if hasattr(type(estimator), "regressors_"):
+            raise ValueError(
+                f"{type(estimator).__name__} has trained several networks; pass one of them, such "
+                "as model.regressors_[0]."
+            )
         if not getattr(estimator, "loss_curve_", None):
             raise ValueError(
                 f"This {type(estimator).__name__} has no loss curve: it was trained for no epoch."
@@ -96,7 +101,7 @@ class LossCurveDisplay:
                 "LossCurveDisplay needs matplotlib: pip install 'echocast[plot]'."
             ) from error
         if ax is None:
-            _, ax = plt.subplots()
+            _, ax = plt.subplots(layout="constrained")
         epochs = range(1, len(self.loss_curve) + 1)
         (self.line_,) = ax.plot(epochs, self.loss_curve, **{"label": self.name, **kwargs})
         if min(self.loss_curve) > 0:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import multiprocessing
+import warnings
 from abc import ABCMeta, abstractmethod
 from dataclasses import replace
 from typing import Any, Self
@@ -16,7 +17,9 @@ from echocast._checks import (
     check_generator,
     check_option,
     refuse,
+    stack_level,
 )
+from echocast.exceptions import EchocastWarning
 
 from .._base import _dtype_name, _fitted_names, _given_states, transactional
 from ._callbacks import CallbackSupportMixin, epoch_monitor, with_callbacks
@@ -25,6 +28,7 @@ from ._objective import Objective, TrainData, learnt_from
 from ._parameters import RecurrentParameters
 from ._passes import run_sequences, step_outputs
 from ._reading import Sequences, read_sequences, warn_if_unscaled
+from ._tape import Var
 from ._train import Options, Trained, train
 
 __all__ = ["BaseRNN"]
@@ -153,6 +157,8 @@ class BaseRNN(
             monitor=monitor,
             first_states=self._fit_trained.states if goes_on else None,
         )  # fmt: skip
+        if fresh and not isinstance(self.weight_init, (str, dict)) and trained.n_epochs:
+            self._warn_if_worse(start.theta, trained.theta, data, sequences)
         self._publish(trained, sequences, data, from_start=not goes_on)
         self._fit_n_seen = len(data.rows) + (self._fit_n_seen if goes_on else 0)
         if monitor is not None:
@@ -167,6 +173,24 @@ class BaseRNN(
                 f"{int(np.diff(data.indptr).max())} steps at most."
             )
         return replace(data, weights=weights, n_forced=n_steps)
+
+    def _warn_if_worse(self, first, last, data, sequences):
+        """Say so if training has spoilt the reservoir that it began from."""
+        weights = data.weights / data.weights.sum()
+        before, after = (
+            float(self._head().loss(Var(self._outputs(theta, sequences, None)[0]), data.targets,
+                                    weights).data)
+            for theta in (first, last)
+        )  # fmt: skip
+        if after > before:
+            warnings.warn(
+                f"Training has made the loss of the reservoir worse, {before:.3g} to {after:.3g}: "
+                "lower `learning_rate_init`, for instance to 1e-4, start from a reservoir with a "
+                "larger `alpha`, whose readout has smaller weights, or leave its transient out by "
+                "`washout`.",
+                EchocastWarning,
+                stacklevel=stack_level(),
+            )
 
     def _keep_params(self):
         """Check the parameters of a fit that goes on, and that its network still is theirs."""
@@ -189,12 +213,16 @@ class BaseRNN(
         from ._bridge import begin_from_reservoir
 
         self._fit_asked = self._asked()
-        if not isinstance(self.weight_init, str) or self.weight_init == "reservoir":
+        given = self.weight_init
+        if not isinstance(given, (str, dict)) or given == "reservoir":
             network, theta = begin_from_reservoir(self, data, rng)
-        else:
-            network = self._network(data.rows.shape[1], data.rows.dtype)
-            theta = network.initialise(self.weight_init, rng)
-            self._first_bias(network.layout.views(theta)["out.b"], data)
+            return network, Trained(theta)
+        network = self._network(data.rows.shape[1], data.rows.dtype)
+        theta = network.initialise("orthogonal" if isinstance(given, dict) else given, rng)
+        views = network.layout.views(theta)
+        self._first_bias(views["out.b"], data)
+        if isinstance(given, dict):
+            _fill(views, given)
         return network, Trained(theta)
 
     def _network(self, n_inputs: int, dtype: Any, **changes: Any) -> Network:
@@ -475,3 +503,21 @@ class BaseRNN(
 
     def _remember_targets(self, data: TrainData, layout: Any) -> None:
         """Keep what a closed loop starts from."""
+
+
+def _fill(views, given):
+    """Put given weights in their places."""
+    for name, values in given.items():
+        if name not in views:
+            raise ValueError(
+                f"`weight_init` names {name!r}, but this network has {list(views)}. See "
+                "`hidden_layer_sizes`, `cell` and `bidirectional`."
+            )
+        if np.shape(values) != views[name].shape:
+            raise ValueError(
+                f"`weight_init` has {name!r} of shape {np.shape(values)}, but this network needs "
+                f"{views[name].shape}."
+            )
+        views[name][...] = values
+        if not np.isfinite(views[name]).all():
+            raise ValueError(f"`weight_init` has NaN or infinity in {name!r}.")

@@ -67,6 +67,9 @@ class ValueHead:
 
     def point(self, outputs: np.ndarray) -> np.ndarray:
         """Means, or the quantile next to the median, (..., n_targets)."""
+        if self.loss_name == "pinball":
+            middle = self.levels[int(np.argmin(np.abs(np.asarray(self.levels) - 0.5)))]
+            return self.quantiles(outputs, [middle])[..., 0]
         return outputs[..., self._points]
 
     def feed(self, outputs: Var) -> Var:

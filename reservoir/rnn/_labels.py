@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import warnings
 from typing import Any, Self
 
 import numpy as np
@@ -10,12 +11,15 @@ from sklearn.base import ClassifierMixin
 from sklearn.metrics import accuracy_score
 from sklearn.utils.multiclass import check_classification_targets
 
+from echocast._checks import stack_level
+from echocast.exceptions import EchocastWarning
+
 from .._labelled import read_labelled, read_labels
-from .._sequences import _ndim, _shape
+from .._sequences import _ndim, _shape, refuse_reordered
 from ._estimator import BaseRNN
 from ._heads import ClassHead
 from ._objective import TrainData
-from ._reading import Sequences, cut_like, read_case_weights
+from ._reading import Sequences, cut_like, is_time_indexed, listed, read_case_weights
 
 __all__ = ["BaseRNNClassifier"]
 
@@ -26,12 +30,12 @@ class BaseRNNClassifier(ClassifierMixin, BaseRNN):
     layout = "auto"  # what a 2-D X means is settled: rows are sequences
 
     def _check_params(self, owner):
-        if not isinstance(self.weight_init, str) or self.weight_init == "reservoir":
+        if not isinstance(self.weight_init, (str, dict)) or self.weight_init == "reservoir":
             from echocast._checks import refuse
 
             from ._init import INITIALISERS
 
-            rule = f"a str among {set(INITIALISERS)}"
+            rule = f"a str among {set(INITIALISERS)} or a dict of weights"
             refuse("weight_init", owner, rule, self.weight_init)
         return super()._check_params(owner)
 
@@ -39,6 +43,15 @@ class BaseRNNClassifier(ClassifierMixin, BaseRNN):
         return ClassHead(len(self.classes_))
 
     def _read(self, X, groups, *, reset, dtype):
+        X = listed(X)
+        if reset and is_time_indexed(X):
+            warnings.warn(
+                f"X passed to {type(self).__name__} is indexed by time, but each row of a 2-D X is "
+                "one univariate sequence here. For one sequence with a label for each step pass "
+                "lists: fit([X], [y]).",
+                EchocastWarning,
+                stacklevel=stack_level(),
+            )
         with np.errstate(over="ignore"):  # what is too large for float32 is refused as infinite
             rows, layout = read_labelled(self, X, groups=groups, reset=reset, dtype=dtype)
         is_array = not isinstance(X, (list, tuple)) and _ndim(X) == 3
@@ -48,6 +61,8 @@ class BaseRNNClassifier(ClassifierMixin, BaseRNN):
     def _read_training(self, X, y, sequences, sample_weight, *, fresh):
         owner, dtype = type(self).__name__, sequences.rows.dtype
         last = not self._has_step_labels(y, sequences) if fresh else self._fit_last
+        if not last:
+            refuse_reordered(X, y)
         labels = self._read_labels(y, sequences, last, owner)
         if fresh:
             self._fit_last = last
@@ -86,6 +101,12 @@ class BaseRNNClassifier(ClassifierMixin, BaseRNN):
         layout = sequences.layout
         if last:
             return read_labels(y, layout, by_row=self._fit_by_row, owner=owner)
+        if self._fit_by_row:
+            raise ValueError(
+                "Each row of a 2-D X is one univariate sequence, which has no labels for its "
+                "steps in a 1-D y. For one sequence with a label for each step pass lists: "
+                "fit([X], [y])."
+            )
         if sequences.padded is not None:
             y = cut_like(y, sequences, owner)
         if layout.form in ("list", "array3d"):

@@ -18,7 +18,7 @@ from ._tape import Var
 
 __all__ = ["close_loop", "generate"]
 
-_REMEDY = "Train longer, on more data, or with teacher_forcing='scheduled'."
+_REMEDY = "Train longer, or on more data."
 _CHECK_EVERY = 100  # steps between two looks for infinite outputs
 
 

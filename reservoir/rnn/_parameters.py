@@ -43,9 +43,11 @@ class RecurrentParameters(BaseEstimator):
         check_option("dtype", _dtype_name(self.dtype), owner, ("float32", "float64"))
         if isinstance(self.weight_init, str):
             check_option("weight_init", self.weight_init, owner, (*INITIALISERS, "reservoir"))
-        elif not (hasattr(self.weight_init, "fit") and not isinstance(self.weight_init, type)):
-            refuse("weight_init", owner, "the name of an initialisation or an ESNRegressor",
-                   self.weight_init)  # fmt: skip
+        elif isinstance(self.weight_init, type) or not (
+            isinstance(self.weight_init, dict) or hasattr(self.weight_init, "fit")
+        ):
+            rule = "the name of an initialisation, a dict of weights or an ESNRegressor"
+            refuse("weight_init", owner, rule, self.weight_init)
         self._check_combinations(owner)
         return np.dtype(_dtype_name(self.dtype))
 

@@ -68,6 +68,19 @@ class Sequences:
         return out
 
 
+def listed(X: Any) -> Any:
+    """A 1-D array of objects that are sequences as the list of them; others as they are."""
+    if isinstance(X, np.ndarray) and X.dtype == object and X.ndim == 1 and len(X):
+        return list(X) if all(_ndim(part) in (1, 2) for part in X) else X
+    return X
+
+
+def is_time_indexed(X: Any) -> bool:
+    """Whether X is a frame whose rows are times."""
+    index = getattr(X, "index", None)
+    return hasattr(X, "iloc") and hasattr(index, "freq") and getattr(index, "nlevels", 1) == 1
+
+
 @np.errstate(over="ignore")  # what is too large for float32 is refused as infinite
 def read_sequences(
     estimator: Any, X: Any, *, groups: Any = None, reset: bool, dtype: Any, windows: bool = False
@@ -80,6 +93,7 @@ def read_sequences(
         return Sequences(
             np.ascontiguousarray(values).reshape(-1, 1), SequenceLayout("array3d", indptr)
         )
+    X = listed(X)
     cut = without_padding(X)
     rows, layout = read_rows(estimator, cut, groups=groups, reset=reset, dtype=dtype)
     is_array = cut is not X and not isinstance(X, (list, tuple))
@@ -109,6 +123,7 @@ def is_last(y: Any, sequences: Sequences, output: str, owner: str) -> bool:
 def read_step_targets(X: Any, y: Any, sequences: Sequences, *, dtype: Any, owner: str) -> tuple:
     """Targets (n_rows, n_targets) of each step, and whether they were single numbers."""
     refuse_reordered(X, y)
+    y = listed(y)
     if sequences.layout.form == "list" and isinstance(y, np.ndarray) and y.ndim > 1:
         y = list(y)  # sequences that happen to be equally long
     if sequences.padded is not None and y is not None:

@@ -112,14 +112,15 @@ class RNNRegressor(BaseRNNRegressor):
     momentum : float, default=0.9
     nesterovs_momentum : bool, default=True
         For "sgd".
-    weight_init : str or ESNRegressor, default="orthogonal"
+    weight_init : str, dict or ESNRegressor, default="orthogonal"
         "orthogonal" (recurrent weights; input weights after Glorot), "glorot", "identity",
         "spectral" (spectral radius 0.9), "uniform" (PyTorch's), or "reservoir": an echo state
-        network of that size is fitted first, and its weights and ridge readout are where
-        training starts. An `ESNRegressor` may be given; the network then takes its size, leak
-        rate, activation and `include_input`, and starts from zero whatever its `predict_state`.
-        Grid searches clone and refit one that is fitted; wrap it in scikit-learn's
-        `FrozenEstimator` to keep it.
+        network of that size is fitted first (with ``alpha=1``), and its weights and ridge
+        readout are where training starts. A dict of arrays, named as in `params_`, replaces
+        orthogonal weights, such as `from_torch_state_dict` gives. An `ESNRegressor` may be
+        given; the network then takes its size, leak rate, activation and `include_input`, and
+        starts from zero whatever its `predict_state`. Grid searches clone and refit one that is
+        fitted; wrap it in scikit-learn's `FrozenEstimator` to keep it.
     layout : {"auto", "windows"}, default="auto"
         "windows": each row of a 2-D X is one univariate sequence, the oldest value first.
     shuffle : bool, default=True

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import logging
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -344,4 +345,8 @@ def report(verbose: bool, state: Trained, score: float | None) -> None:
     if not verbose:
         return
     shown = "" if score is None else f", validation score {score:.6f}"
-    _log.info("Epoch %d, loss = %.8f%s", state.n_epochs, state.loss_curve[-1], shown)
+    line = f"Epoch {state.n_epochs}, loss = {state.loss_curve[-1]:.8f}{shown}"
+    if _log.hasHandlers():
+        _log.info(line)
+    else:  # where no logging is set up, a user who asked for lines should see them
+        sys.stderr.write(line + "\n")
