@@ -38,6 +38,7 @@ _KEPT = ("hidden_layer_sizes", "cell", "bidirectional", "recurrence", "include_i
          "transition", "transition_depth", "h0", "loss", "quantile", "layout", "dtype")  # fmt: skip
 _LONG = 200  # steps up to which gradients go through whole sequences
 _TRUNCATED = 100
+_WORSE = 1.1  # loss, as a share of the reservoir's, above which training has spoilt it
 
 
 class BaseRNN(
@@ -157,7 +158,8 @@ class BaseRNN(
             monitor=monitor,
             first_states=self._fit_trained.states if goes_on else None,
         )  # fmt: skip
-        if fresh and not isinstance(self.weight_init, (str, dict)) and trained.n_epochs:
+        from_esn = fresh and not isinstance(self.weight_init, (str, dict))
+        if from_esn and trained.n_epochs and not self._is_fed():
             self._warn_if_worse(start.theta, trained.theta, data, sequences)
         self._publish(trained, sequences, data, from_start=not goes_on)
         self._fit_n_seen = len(data.rows) + (self._fit_n_seen if goes_on else 0)
@@ -182,7 +184,7 @@ class BaseRNN(
                                     weights).data)
             for theta in (first, last)
         )  # fmt: skip
-        if after > before:
+        if after > _WORSE * before:
             warnings.warn(
                 f"Training has made the loss of the reservoir worse, {before:.3g} to {after:.3g}: "
                 "lower `learning_rate_init`, for instance to 1e-4, start from a reservoir with a "
