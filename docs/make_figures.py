@@ -20,7 +20,14 @@ import numpy as np
 from PIL import Image
 from scipy.linalg import LinAlgError
 
-from echocast.datasets import adding_problem, load_el_nino, load_sunspots, lorenz63
+from echocast.datasets import (
+    adding_problem,
+    copy_task,
+    load_el_nino,
+    load_sunspots,
+    logic_expressions,
+    lorenz63,
+)
 from echocast.exceptions import EchocastWarning
 from echocast.forecasting import (
     BacktestDisplay,
@@ -32,12 +39,15 @@ from echocast.forecasting import (
 from echocast.reservoir import (
     AttentionDisplay,
     ESNRegressor,
+    NeuralTuringMachine,
+    RecursiveClassifier,
     ReservoirTransformer,
     RNNClassifier,
     RNNRegressor,
     SelfAttentionClassifier,
     Seq2SeqTransducer,
     gradient_norm_by_lag,
+    read_trees,
 )
 
 # Okabe and Ito's colours, which remain apart for colour-blind readers.
@@ -304,7 +314,65 @@ def attention():
     return figure
 
 
+def trees():
+    """Values of all parts of an expression, by a network that was told those of whole ones."""
+    X, y = logic_expressions(6400, (1, 4), random_state=0)
+    model = RecursiveClassifier(
+        n_units=16, embedding_size=16, learning_rate_init=1e-2, max_iter=3, random_state=0
+    ).fit(X, y)
+    expressions = read_trees(logic_expressions(50, 4, random_state=3)[0])
+    shown = next(tree for tree in expressions if len(tree.leaves) == 8)
+    shares = model.predict_proba([shown], nodes=True)[0][:, 1]
+    places, column = np.zeros((len(shown), 2)), 0
+    places[:, 1] = shown.levels
+    for node, (left, right) in enumerate(zip(shown.left, shown.right)):
+        if left < 0:
+            places[node, 0], column = column, column + 1
+        else:
+            places[node, 0] = places[[left, right if right >= 0 else left], 0].mean()
+    figure, ax = plt.subplots(figsize=(6.8, 3.2))
+    for node, children in enumerate(zip(shown.left, shown.right)):
+        for child in children:
+            if child >= 0:
+                ax.plot(*places[[node, child]].T, color="#999999", lw=1, zorder=0)
+    dots = ax.scatter(*places.T, c=shares, s=560, cmap="RdYlBu", vmin=0, vmax=1, edgecolors=BLACK)
+    for token, (x, height) in zip(shown.tokens, places):
+        ax.text(x, height, token, ha="center", va="center", fontsize=8, color="white")
+    ax.margins(0.08, 0.14)
+    ax.set_axis_off()
+    figure.colorbar(dots, label="probability of being true")
+    return figure
+
+
+def memory():
+    """Where the heads of a neural Turing machine are while it copies more than in training."""
+    X, y, weights = copy_task(12000, (1, 5), n_bits=3, random_state=0)
+    machine = NeuralTuringMachine(memory_shape=(16, 8), max_iter=1, random_state=0)
+    machine.fit(X, y, sample_weight=weights)
+    X, _, weights = copy_task(1, 10, n_bits=3, random_state=1)
+    write, read = machine.addresses(X)
+    pictures = {
+        "inputs: three bits, and the mark": X[0],
+        "outputs, where they count": machine.predict_proba(X)[0] * weights[0][:, None],
+        "where it writes": write[0][:, 0],
+        "where it reads": read[0][:, 0],
+    }
+    figure, axes = plt.subplots(4, 1, figsize=(6.2, 5.2), sharex=True, height_ratios=[4, 3, 9, 9])
+    for ax, (title, values) in zip(axes, pictures.items()):
+        ax.imshow(values.T, cmap="Greys", vmin=0, vmax=1, aspect="auto", interpolation="nearest")
+        ax.set_title(title, fontsize=9)
+        ax.set_yticks([])
+        ax.grid(False)
+    for ax in axes[2:]:
+        ax.set_ylabel("slots")
+    axes[-1].set_xticks(range(0, 21, 5))
+    axes[-1].set_xlabel("step")
+    return figure
+
+
 FIGURES = {
+    "trees": trees,
+    "memory": memory,
     "attention": attention,
     "self-attention": self_attention,
     "rnn": rnn,

@@ -8,6 +8,7 @@ import numpy as np
 
 from ._drive import closed_loop, closed_loop_batch, iter_sequences, make_reservoir, run_states
 from .rnn._regressor import RNNRegressor
+from .rnn._turing import NeuralTuringMachine
 
 __all__ = ["warmup"]
 
@@ -74,3 +75,5 @@ def _train_everything(dtype):
         RNNRegressor(
             hidden_layer_sizes=2, solver=solver, max_iter=1, weight_decay=0.1, dtype=dtype
         ).fit(u[:-1], u[1:])
+    machine = NeuralTuringMachine(n_units=2, memory_shape=(3, 2), max_iter=1, dtype=dtype)
+    machine.fit(u[None], np.zeros((1, 12, 1)))

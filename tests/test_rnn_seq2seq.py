@@ -197,7 +197,7 @@ def test_a_beam_of_one_is_greedy_and_a_wider_one_no_worse(kind):
 
 
 def test_what_a_beam_is_worth_is_its_likelihood():
-    model = fitted(max_iter=30)
+    model = fitted(max_iter=60, learning_rate_init=0.02)
     X = words(20, seed=5)
     for width in (1, 3):
         written = model._written(model._pairs(X), width)

@@ -11,6 +11,7 @@ from sklearn.exceptions import NotFittedError
 
 import oracles_seq2seq as oracles
 from echocast.exceptions import InvalidParameterError, UnscaledDataWarning
+from echocast.forecasting._step_models import PlainSteps
 from echocast.reservoir import Seq2SeqRegressor
 from echocast.reservoir.rnn._tape import Tape
 from gradients import assert_gradient
@@ -260,6 +261,13 @@ def test_rows_of_a_table_are_windows_the_oldest_value_first():
     of_frame = regressor("last").fit(frame, pd.DataFrame(y))
     assert_array_equal(of_frame.predict(frame), model.predict(A))
     assert of_frame.feature_names_in_.tolist() == list(frame.columns)
+
+
+def test_forecasters_know_that_its_rows_have_no_memory():
+    A, y = windows(waves(60), 8, 4)
+    for dtype in ("float32", "float64"):  # rows are rounded otherwise alone than together
+        model = PlainSteps(regressor(dtype=dtype, max_iter=10), context=5).fit(A, y)
+        assert not model.remembers
 
 
 def test_a_panel_has_sequences_of_its_series():

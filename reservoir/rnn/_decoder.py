@@ -196,7 +196,8 @@ class EncoderDecoder:
         dense = [f"bridge.{i}.W" for i in range(len(self.units))]
         for name in (*dense, "attention.W", "attention.U", "out.W"):
             if name in views:
-                views[name][:] = initialise_dense(rng, *views[name].shape, self.dtype)["W"]
+                n_out, n_in = views[name].shape
+                views[name][:] = initialise_dense(rng, n_out, n_in, self.dtype)["W"]
         if "attention.v" in views:
             views["attention.v"][:] = glorot_uniform(rng, 1, self.units[-1])[0]
         return theta

@@ -50,7 +50,7 @@ def read_symbols(
     return [part.tolist() if isinstance(part, np.ndarray) else part for part in parts], False
 
 
-def vocabulary_of(sequences: list[Sequence], owner: str, *, name: str = "X") -> list:
+def vocabulary_of(sequences: Iterable[Sequence], owner: str, *, name: str = "X") -> list:
     """All symbols that occur, sorted where they can be, else in order of appearance."""
     seen = dict.fromkeys(symbol for sequence in sequences for symbol in sequence)
     if not seen:

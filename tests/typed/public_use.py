@@ -26,11 +26,14 @@ from echocast.forecasting import (
     mase,
 )
 from echocast.reservoir import (
+    AttentionDisplay,
     ESNRegressor,
     LossCurveDisplay,
     ReservoirTransformer,
     RNNClassifier,
     RNNRegressor,
+    Seq2SeqRegressor,
+    Seq2SeqTransducer,
     WindowRNNRegressor,
     spectral_radius,
     topologies,
@@ -63,6 +66,16 @@ def train_a_network(u: np.ndarray, labels: list[str]) -> np.ndarray:
     assert_type(clf.partial_fit([u, u], labels, classes=labels), RNNClassifier)
     print(clf.predict_proba([u]), clf.classes_, WindowRNNRegressor().fit(u, u[:, 0]).predict(u))
     return np.asarray(rnn.generate(100, warmup=u))
+
+
+def write_sequences(u: np.ndarray) -> list[str]:
+    model = Seq2SeqTransducer(attention="additive", random_state=0)
+    assert_type(model.fit(["ab", "b"], ["ba", "b"]), Seq2SeqTransducer)
+    score: float = model.score(["ab"], ["ba"])
+    AttentionDisplay.from_estimator(model, "ab").plot()
+    numbers = Seq2SeqRegressor(start="last").fit(u[:, :8], u[:, 8:])
+    print(score, model.log_likelihood(["ab"], ["ba"]).sum(), numbers.predict(u[:, :8]))
+    return list(model.predict(["ab"], beam_size=3))
 
 
 def forecast_a_series() -> pd.DataFrame:
