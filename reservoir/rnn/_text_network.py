@@ -59,7 +59,7 @@ class TextNetwork(Network):
         """A pass over numbers `x` (n_steps, n_pieces, n_tables)."""
         if states is None:
             states = self.first_states(leaves, x.shape[1])
-        embedded = self.embed(leaves, x)
+        embedded: Any = self.embed(leaves, x)
         return super().run(leaves, embedded, packed, states, masks=masks, works=works)
 
     def step(self, leaves, x, fed, states, masks=None):

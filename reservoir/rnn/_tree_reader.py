@@ -239,7 +239,7 @@ def _bad(text: str, at: int, what: str) -> ValueError:
 
 def _from_nested(item: Any, number: int) -> Tree:
     """Nested tuples or lists, walked with a stack of our own."""
-    builder, done = _Builder(), []
+    builder, done = _Builder(), []  # type: tuple[_Builder, list]
     todo: list[tuple[Any, bool]] = [(item, False)]
     while todo:
         node, complete = todo.pop()
