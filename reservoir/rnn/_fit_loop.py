@@ -102,7 +102,7 @@ def fit_loop(
     trained : Trained
         `theta`, `loss_curve` and `grad_norms` (mean loss and largest norm of each epoch, over
         the updates that were not skipped), `n_epochs`, `n_updates`, `n_skipped`,
-        `validation_scores`, `converged`.
+        `validation_scores`.
 
     Raises
     ------
@@ -147,7 +147,6 @@ def _resumed(start):
     state = copy.copy(start)
     state.theta, state.optimizer = start.theta.copy(), copy.deepcopy(start.optimizer)
     state.loss_curve, state.grad_norms = list(start.loss_curve), list(start.grad_norms)
-    state.converged = False
     return state
 
 
@@ -202,10 +201,7 @@ class _Loop:
             stop = monitor is not None and monitor(state)
             value = -state.loss_curve[-1] if score is None else score
             if best.settled(value, state) or stop:
-                state.converged = True
                 break
-        if options.learning_rate in ("linear", "cosine"):  # the schedule has come to its end
-            state.converged = True
         if best.theta is not None:
             state.theta = best.theta
         elif self.skips_in_a_row and not np.isfinite(state.loss_curve[-1]):

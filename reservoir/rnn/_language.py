@@ -385,7 +385,6 @@ class CharRNN(TapeEstimator):
         return Options(
             learning_rate="constant" if constant else self.learning_rate,
             batch_size=int(self.batch_size),
-            max_iter=int(self.max_iter),
             **{name: getattr(self, name) for name in names},
         )
 
