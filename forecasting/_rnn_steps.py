@@ -96,7 +96,7 @@ class RecurrentSteps(StepModel):
 
     def fit(self, rows, targets, weights=None):
         """Not for these: `train_networks` learns from all series at once."""
-        raise NotImplementedError
+        raise TypeError("networks of a pool are fitted to all series at once")
 
     def inputs(self, rows: np.ndarray) -> np.ndarray:
         """Rows (..., p) as the networks see them."""
@@ -147,17 +147,20 @@ class RecurrentSteps(StepModel):
         return other
 
 
+_FORECASTS_ALONE = "other outputs of fitted networks are for forecasts alone"
+
+
 class _OtherOutputs(StepModel):
     """Abstract: other outputs of fitted networks, for forecasts alone."""
 
     def fit(self, rows, targets, weights=None):
-        raise NotImplementedError
+        raise TypeError(_FORECASTS_ALONE)
 
     def learn(self, rows, targets, state, weights=None):
-        raise NotImplementedError
+        raise TypeError(_FORECASTS_ALONE)
 
     def errors(self, rows, targets, n_last, weights=None):
-        raise NotImplementedError
+        raise TypeError(_FORECASTS_ALONE)
 
 
 class QuantileSteps(_OtherOutputs):
