@@ -1,9 +1,10 @@
 """Experiment 23: a network that decides how long to think.
 
 Of a vector of 12 numbers, shown once, the first ones are signs and the others 0: is the number of
-positive signs odd? A network that runs its cell once answers little better than a coin; one that
-may run it up to 12 times learns the parity, and runs it less often where each run has a higher
-price. (That vectors with more signs get more runs is not asked for: they hardly do.)
+positive signs odd? Measured at seed 0: one run of the cell for each vector gets 63.7 % right, up
+to 12 runs get 95.9 %, and the mean number of runs falls from 4.1 to 2.1 where each has a higher
+price. The bounds that were aimed at, at least 97 % against at most 75 %, are not met together:
+at rates that reach the first, one run is enough to learn the 8,190 vectors by heart.
 """
 
 from __future__ import annotations
