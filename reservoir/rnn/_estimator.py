@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import multiprocessing
 import warnings
 from abc import ABCMeta, abstractmethod
 from dataclasses import replace
@@ -24,7 +23,7 @@ from echocast.exceptions import EchocastWarning
 from .._base import _dtype_name, _fitted_names, _given_states, transactional
 from ._callbacks import CallbackSupportMixin, epoch_monitor, with_callbacks
 from ._network import Network
-from ._objective import Objective, TrainData, learnt_from
+from ._objective import Objective, TrainData, learnt_from, n_threads
 from ._parameters import RecurrentParameters
 from ._passes import run_sequences, step_outputs
 from ._reading import Sequences, read_sequences, warn_if_unscaled
@@ -149,7 +148,7 @@ class BaseRNN(
             )
         trained = train(
             Objective(self._fit_network, self._head(), training, alpha=self.alpha,
-                      n_jobs=self._n_threads()),
+                      n_jobs=n_threads(self.n_jobs)),
             start,
             options,
             rng,
@@ -279,14 +278,6 @@ class BaseRNN(
             verbose=bool(self.verbose),
             **{name: getattr(self, name) for name in names},
         )
-
-    def _n_threads(self):
-        from joblib import effective_n_jobs
-
-        # joblib warns in a daemon, which may have threads but no processes of its own.
-        if self.n_jobs is None or multiprocessing.current_process().daemon:
-            return 1
-        return effective_n_jobs(self.n_jobs)
 
     _least_validated = 1
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import multiprocessing
 from typing import Any, Self
 
 import numpy as np
@@ -20,7 +19,7 @@ from echocast._checks import (
 
 from .._base import _dtype_name, transactional
 from ._init import INITIALISERS
-from ._objective import Head, Objective, TrainData
+from ._objective import Head, Objective, TrainData, n_threads
 from ._packed import lanes_of
 from ._passes import run_sequences
 from ._stop import ENDINGS, ending_named
@@ -316,7 +315,7 @@ class CharRNN(TapeEstimator):
             start = self._fit_trained
         objective = Objective(
             self._fit_network, Head(self._fit_end.n_outputs, self._fit_end.loss, lambda o: o),
-            data, alpha=self.alpha, n_jobs=self._n_threads(),
+            data, alpha=self.alpha, n_jobs=n_threads(self.n_jobs),
         )  # fmt: skip
         trained = train(
             objective, start, self._settings(constant=one_epoch), rng,
@@ -387,14 +386,6 @@ class CharRNN(TapeEstimator):
             batch_size=int(self.batch_size),
             **{name: getattr(self, name) for name in names},
         )
-
-    def _n_threads(self):
-        from joblib import effective_n_jobs
-
-        # joblib warns in a daemon, which may have threads but no processes of its own.
-        if self.n_jobs is None or multiprocessing.current_process().daemon:
-            return 1
-        return effective_n_jobs(self.n_jobs)
 
     def _validation(self, held):
         """A function that scores parameters on what is held out, in lanes where it is long."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import threading
 from collections.abc import Callable
@@ -19,7 +20,7 @@ from ._network import Masks, Network, Run
 from ._packed import Packed, pack, pieces_of
 from ._tape import Tape
 
-__all__ = ["Chunk", "Head", "Objective", "TrainData", "learnt_from", "one_blas_thread"]
+__all__ = ["Chunk", "Head", "Objective", "TrainData", "learnt_from", "n_threads", "one_blas_thread"]
 
 
 @dataclass(frozen=True)
@@ -323,6 +324,16 @@ def _masks_of(masks, start, stop):
 
 
 # ------------------------------------------------------------------------- BLAS
+
+
+def n_threads(n_jobs: int | None) -> int:
+    """Threads that the parameter `n_jobs` of an estimator asks for."""
+    from joblib import effective_n_jobs
+
+    # joblib warns in a daemon, which may have threads but no processes of its own.
+    if n_jobs is None or multiprocessing.current_process().daemon:
+        return 1
+    return effective_n_jobs(n_jobs)
 
 
 class _OneThread:

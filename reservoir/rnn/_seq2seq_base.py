@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 from abc import ABCMeta, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -17,7 +16,7 @@ from ._decoder import EncoderDecoder
 from ._fit_loop import FitOptions, Shards, fit_loop
 from ._init import INITIALISERS
 from ._nodes import N_GATES
-from ._objective import one_blas_thread
+from ._objective import n_threads, one_blas_thread
 from ._packed import bucketed_batches
 from ._schedules import forcing_probability
 from ._tape import Var
@@ -169,16 +168,8 @@ class BaseSeq2Seq(TapeEstimator, metaclass=ABCMeta):
             super()._options(),
             momentum=self.momentum,
             nesterovs_momentum=bool(self.nesterovs_momentum),
-            n_jobs=self._n_threads(),
+            n_jobs=n_threads(self.n_jobs),
         )
-
-    def _n_threads(self):
-        from joblib import effective_n_jobs
-
-        # joblib warns in a daemon, which may have threads but no processes of its own.
-        if self.n_jobs is None or multiprocessing.current_process().daemon:
-            return 1
-        return effective_n_jobs(self.n_jobs)
 
     # ----------------------------------------------------------------- training
 
