@@ -6,6 +6,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from echocast.exceptions import TrainingDivergedError
 from echocast.reservoir.rnn import _ops as ops
+from echocast.reservoir.rnn import _optim
 from echocast.reservoir.rnn._fit_loop import FitOptions, Shards, fit_loop
 from echocast.reservoir.rnn._losses import squared_error
 from echocast.reservoir.rnn._params import ParamLayout
@@ -69,17 +70,15 @@ def test_an_endless_source_of_batches_with_a_number_of_updates():
     assert fitted(n_updates=25).n_epochs == 3
 
 
-def test_the_schedule_ends_with_the_last_update():
+def test_the_schedule_ends_with_the_last_update(monkeypatch):
     rates = []
 
     class Recorder:
         def step(self, theta, grad, lr):
             rates.append(lr)
 
-    from echocast.reservoir.rnn._fit_loop import Trained
-
-    start = Trained(theta=np.zeros(LAYOUT.size), optimizer=Recorder())
-    fitted(FitOptions(learning_rate_init=1.0, warmup=3), start=start, n_epochs=2, n_batches=10)
+    monkeypatch.setattr(_optim, "make_optimizer", lambda **settings: Recorder())
+    fitted(FitOptions(learning_rate_init=1.0, warmup=3), n_epochs=2, n_batches=10)
     assert_allclose(rates[:4], [0.25, 0.5, 0.75, 1.0])
     assert_allclose(rates[-1], 0.05)
 
@@ -116,6 +115,15 @@ def test_training_goes_on_where_it_stopped():
     assert rest.loss_curve == whole.loss_curve
     assert rest.n_updates == 40
     assert_array_equal(half.theta, before)
+
+
+def test_another_solver_does_not_go_on_with_the_moments_of_the_former():
+    first = fitted(FitOptions(solver="sgd", learning_rate_init=0.01), n_epochs=1, n_batches=10)
+    options = FitOptions(learning_rate="constant", learning_rate_init=0.01)
+    more, anew = (
+        fitted(options, start=start, n_epochs=1, n_batches=10) for start in (first, first.theta)
+    )
+    assert_array_equal(more.theta, anew.theta)
 
 
 def test_penalties_shrink_weights_and_no_biases():

@@ -7,7 +7,7 @@ from sklearn.base import clone
 
 from echocast.exceptions import InvalidParameterError
 from echocast.reservoir import RNNRegressor, WindowRNNRegressor
-from echocast.reservoir.rnn import _train
+from echocast.reservoir.rnn import _descent, _train
 from echocast.reservoir.rnn._continue import continue_training
 from echocast.reservoir.rnn._packed import bucketed_batches
 from rnn_fits import classifier, ragged, regressor, waves
@@ -22,17 +22,17 @@ X, Y = U[:-1], U[1:]
 def rates_of(monkeypatch, model, *data):
     """Learning rates of all updates, as shares of the first, and probabilities of true inputs."""
     rates, forced = [], []
-    rate_at, forcing = _train.learning_rate_at, _train.forcing_probability
+    rate_at, forcing = _descent.learning_rate_at, _train.forcing_probability
 
-    def spy_rate(kind, first, t, n):
-        rates.append(rate_at(kind, first, t, n) / first)
+    def spy_rate(kind, first, t, n, *, warmup):
+        rates.append(rate_at(kind, first, t, n, warmup=warmup) / first)
         return rates[-1] * first
 
     def spy_forced(kind, k, n):
         forced.append(forcing(kind, k, n))
         return forced[-1]
 
-    monkeypatch.setattr(_train, "learning_rate_at", spy_rate)
+    monkeypatch.setattr(_descent, "learning_rate_at", spy_rate)
     monkeypatch.setattr(_train, "forcing_probability", spy_forced)
     model.fit(*data)
     return rates, forced

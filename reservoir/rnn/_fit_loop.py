@@ -1,12 +1,11 @@
 """The training loop of models whose loss is written on the tape: any batches, any loss.
 
 `_train` drives networks over packed sequences; this one knows nothing about what a batch is. What
-happens to a gradient (clipping, skipping, the schedule, progress) is the same in both.
+happens to a gradient is that of `_descent` in both.
 """
 
 from __future__ import annotations
 
-import copy
 import itertools
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -15,13 +14,10 @@ from typing import Any
 
 import numpy as np
 
-from echocast.exceptions import TrainingDivergedError
-
+from ._descent import Descent, DescentOptions, Trained, refuse_diverged, resumed
 from ._objective import one_blas_thread
 from ._params import ParamLayout, is_weight
-from ._schedules import learning_rate_at
 from ._tape import Tape
-from ._train import _MOST_SKIPS, Trained, _Best, report
 
 __all__ = ["FitOptions", "Shards", "Trained", "fit_loop"]
 
@@ -31,27 +27,11 @@ class Shards(list):
 
 
 @dataclass(frozen=True)
-class FitOptions:
-    """Settings of the loop, under the names of the estimators' parameters.
+class FitOptions(DescentOptions):
+    """Settings of the loop, under the names of the estimators' parameters."""
 
-    `warmup` is in updates. With `validate`, or a `learning_rate` that has no end, training stops
-    after `n_iter_no_change` epochs in which the score, or the loss, gained less than `tol`.
-    """
-
-    solver: str = "adam"
-    learning_rate: str = "linear"
-    learning_rate_init: float = 3e-3
-    warmup: int = 0
-    tol: float = 1e-4
-    n_iter_no_change: int = 10
-    max_norm: float | None = 1.0
-    clip_value: float | None = None
-    momentum: float = 0.9
-    nesterovs_momentum: bool = True
     alpha: float = 0.0
-    weight_decay: float = 0.0
     n_jobs: int = 1
-    verbose: bool = False
 
 
 def fit_loop(
@@ -127,26 +107,16 @@ def fit_loop(
     >>> trained.theta.round(2), trained.n_updates
     (array([2.]), 200)
     """
-    state = _resumed(start)
-    if validate is not None:
-        state.validation_scores = list(state.validation_scores or [])
-    loop = _Loop(state, layout, loss_of, options, decayed, _total(n_epochs, n_batches, n_updates))
+    start = start if isinstance(start, Trained) else Trained(theta=start)
+    state = resumed(start, scored=validate is not None)
+    n_total = _total(n_epochs, n_batches, n_updates)
+    loop = _Loop(state, layout, loss_of, options, decayed, n_total)
     with one_blas_thread(), np.errstate(all="ignore"):  # what overflows is reported below
         try:
             loop.run(batches, rng, n_epochs, n_batches, weight_of, validate, monitor)
         finally:
             loop.close()
-    if not np.isfinite(state.theta).all():  # by the very last update, else it is noticed there
-        raise TrainingDivergedError(state.n_updates, 1)
-    return state
-
-
-def _resumed(start):
-    if not isinstance(start, Trained):
-        return Trained(theta=np.array(start))
-    state = copy.copy(start)
-    state.theta, state.optimizer = start.theta.copy(), copy.deepcopy(start.optimizer)
-    state.loss_curve, state.grad_norms = list(start.loss_curve), list(start.grad_norms)
+    refuse_diverged(state)
     return state
 
 
@@ -162,21 +132,11 @@ class _Loop:
     """One call of `fit_loop`."""
 
     def __init__(self, state, layout, loss_of, options, decayed, n_total):
-        from ._optim import make_optimizer
-
         self.state, self.layout, self.loss_of, self.options = state, layout, loss_of, options
         self.decayed = layout.mask(is_weight) if decayed is None else decayed
-        self.n_total, self.done, self.skips_in_a_row = n_total, 0, 0
+        self.descent = Descent(state, options, self.decayed, n_total)
         self.grads = [np.empty_like(state.theta)]
         self.pool: ThreadPoolExecutor | None = None
-        if state.optimizer is None:
-            state.optimizer = make_optimizer(
-                options.solver, layout.size, state.theta.dtype,
-                momentum=options.momentum, nesterovs_momentum=options.nesterovs_momentum,
-                weight_decay=options.weight_decay, decay_mask=self.decayed,
-            )  # fmt: skip
-        if state.rate is None:
-            state.rate = options.learning_rate_init
 
     def close(self):
         """Let the threads go; after an error they are not waited for."""
@@ -184,45 +144,30 @@ class _Loop:
             self.pool.shutdown(wait=False, cancel_futures=True)
 
     def run(self, batches, rng, n_epochs, n_batches, weight_of, validate, monitor):
-        state, options = self.state, self.options
-        best = _Best(options, state, score=validate is not None)
+        descent = self.descent
         epochs = itertools.count() if n_epochs is None else range(n_epochs)
-        for _ in epochs:
-            if self.done >= self.n_total:
-                break
-            if monitor is not None:
-                monitor.begin()
-            self._epoch(itertools.islice(batches(rng), n_batches), weight_of)
-            score = None
-            if validate is not None:
-                score = float(validate(state.theta))
-                state.validation_scores.append(score)
-            report(options.verbose, state, score)
-            stop = monitor is not None and monitor(state)
-            value = -state.loss_curve[-1] if score is None else score
-            if best.settled(value, state) or stop:
-                break
-        if best.theta is not None:
-            state.theta = best.theta
-        elif self.skips_in_a_row and not np.isfinite(state.loss_curve[-1]):
-            raise TrainingDivergedError(state.n_updates, self.skips_in_a_row)
+        descent.run(
+            itertools.takewhile(lambda _: descent.done < descent.n_total, epochs),
+            lambda: self._epoch(itertools.islice(batches(rng), n_batches), weight_of),
+            validate,
+            monitor,
+        )
 
     def _epoch(self, batches, weight_of):
-        state, sums, largest, first = self.state, np.zeros(2), 0.0, self.done
+        """Updates from some batches; the mean loss and the largest norm, without skipped ones."""
+        descent, sums, largest, first = self.descent, np.zeros(2), 0.0, self.descent.done
         for batch in batches:
             weight = 1.0 if weight_of is None else float(weight_of(batch))
             loss = self._gradient(batch)
-            norm = self._step(loss)
-            if not self.skips_in_a_row:
+            norm = descent.update(self.grads[0], loss)
+            if not descent.skips_in_a_row:
                 largest = max(largest, norm)
                 sums += loss * weight, weight
-            if self.done >= self.n_total:
+            if descent.done >= descent.n_total:
                 break
-        if self.done == first:
+        if descent.done == first:
             raise ValueError("`batches` gave no batch.")
-        state.n_epochs += 1
-        state.loss_curve.append(float(sums[0] / sums[1]) if sums[1] else float("nan"))
-        state.grad_norms.append(largest)
+        return float(sums[0] / sums[1]) if sums[1] else float("nan"), largest
 
     def _gradient(self, batch):
         """The loss of a batch, its gradient in the first of the buffers."""
@@ -253,27 +198,3 @@ class _Loop:
             grad += options.alpha * shrunk
             loss += 0.5 * options.alpha * float(np.sum(np.square(shrunk, dtype=np.float64)))
         return loss
-
-    def _step(self, loss):
-        """Clip the gradient and change the parameters; a gradient that is not finite is skipped."""
-        from ._optim import clip_gradient
-
-        state, options, grad = self.state, self.options, self.grads[0]
-        norm = clip_gradient(grad, options.max_norm, options.clip_value)
-        rate = state.rate
-        if options.learning_rate != "adaptive":
-            rate = learning_rate_at(
-                options.learning_rate, options.learning_rate_init, self.done, self.n_total,
-                warmup=options.warmup,
-            )  # fmt: skip
-        self.done += 1
-        state.n_updates += 1
-        if np.isfinite(norm) and np.isfinite(loss):
-            self.skips_in_a_row = 0
-            state.optimizer.step(state.theta, grad, rate)
-            return norm
-        state.n_skipped += 1
-        self.skips_in_a_row += 1
-        if self.skips_in_a_row >= min(_MOST_SKIPS, self.n_total):
-            raise TrainingDivergedError(state.n_updates, self.skips_in_a_row)
-        return 0.0
