@@ -1,5 +1,7 @@
 """Sequences that are learnt from, and run, in stretches: lanes, schedules, washout, weights."""
 
+import itertools
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
@@ -9,6 +11,7 @@ from echocast.exceptions import InvalidParameterError
 from echocast.reservoir import RNNRegressor, WindowRNNRegressor
 from echocast.reservoir.rnn import _descent, _train
 from echocast.reservoir.rnn._continue import continue_training
+from echocast.reservoir.rnn._network import Network
 from echocast.reservoir.rnn._packed import bucketed_batches
 from rnn_fits import classifier, ragged, regressor, waves
 
@@ -255,3 +258,24 @@ def test_windows_are_scaled_by_the_rows_that_are_trained_on():
 def test_an_array_without_axes_is_no_number_of_units():
     with pytest.raises(InvalidParameterError, match="hidden_layer_sizes"):
         RNNRegressor(hidden_layer_sizes=np.array(5)).fit(X, Y)
+
+
+# ------------------------------------------------------------------------------------ dropout
+
+
+def test_each_stretch_drops_others_and_all_steps_of_it_the_same(monkeypatch):
+    drawn, draw = [], Network.draw_masks
+
+    def spy(self, *args):
+        drawn.append(draw(self, *args))
+        return drawn[-1]
+
+    monkeypatch.setattr(Network, "draw_masks", spy)
+    model = regressor(bptt_steps=10, dropout=0.4, recurrent_dropout=0.4, max_iter=2, batch_size=3)
+    model.fit(X, Y)
+    assert len(drawn) == model.t_ > 10 * model.n_iter_
+    for one, other in itertools.pairwise(drawn):
+        for a, b in ((one.outputs, other.outputs), (one.recurrent[0], other.recurrent[0])):
+            # one row for each lane, none for steps
+            assert a[0].shape == (3, *a[0].shape[1:]) == b[0].shape
+            assert (a[0] != b[0]).any()

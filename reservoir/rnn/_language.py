@@ -81,7 +81,8 @@ class CharRNN(TapeEstimator):
     max_iter : int, default=20
         Epochs.
     dropout, recurrent_dropout : float in [0, 1), default=0.0
-        Share of what layers give, and of states within a layer, that is left out in training.
+        Share of what layers give, and of states within a layer, that is left out in training:
+        the same ones at all steps of a stretch of `bptt_steps`, others in the next update.
     alpha : float, default=0.0
         L2 penalty on the weights.
     weight_decay : float, default=0.0

@@ -100,8 +100,8 @@ class RNNRegressor(BaseRNNRegressor):
         next. "auto" is exact for sequences of at most 200 steps, for outputs at the end and in
         both directions; else 100.
     dropout : float, default=0.0
-        Share of the states of each layer that its readers do not see, drawn once for each
-        sequence.
+        Share of the states of each layer that its readers do not see: the same ones at all
+        steps of a sequence (of a stretch of `bptt_steps`), others in the next update.
     recurrent_dropout : float, default=0.0
         The same within the recurrent product.
     alpha : float, default=0.0

@@ -141,9 +141,6 @@ class _Epochs:
         objective, options, state = self.objective, self.options, self.state
         lanes, numbers = self.lanes[batch], self.numbers[batch]
         states, sums, largest = self._first_states(batch), np.zeros(2), 0.0
-        masks = objective.network.draw_masks(
-            self.rng, len(lanes), options.dropout, options.recurrent_dropout
-        )
         for chunk in objective.chunks(lanes, numbers, options.bptt_steps):
             n_lanes = chunk.packed.rows.shape[1]
             states = None if states is None else states[:n_lanes]
@@ -152,6 +149,9 @@ class _Epochs:
                 states = objective.carry(state.theta, chunk, states)
                 self.ended[batch[:n_lanes]] = states
                 continue
+            masks = objective.network.draw_masks(
+                self.rng, n_lanes, options.dropout, options.recurrent_dropout
+            )
             probability = forcing_probability(
                 options.teacher_forcing, self.descent.done, self.descent.n_total
             )
