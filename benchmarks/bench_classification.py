@@ -24,10 +24,13 @@ than they give. `n_jobs` runs groups of sequences on threads of our own.
 from __future__ import annotations
 
 import argparse
+import contextlib
+import io
 import time
 from pathlib import Path
 
 import numpy as np
+from _record import add_json_option, fastest, row, write
 from sklearn.model_selection import ParameterGrid
 from threadpoolctl import threadpool_limits
 
@@ -131,16 +134,60 @@ def speed(n_sequences=1000, n_steps=100, n_channels=12, n_units=500, n_classes=1
             )
 
 
+def against_peer(n_sequences=1000, n_steps=100, n_channels=12, n_units=500, n_classes=10, repeat=5):
+    """P4: fit and predict beside Bianchi's package, from the last states with a ridge readout.
+
+    Both reservoirs have 10 connections a unit, and both calls make the reservoir too.
+    """
+    try:
+        from reservoir_computing.modules import RC_model
+    except ImportError:
+        print("P4 needs its peer: pip install reservoir_computing")
+        return []
+    rng = np.random.RandomState(0)
+    X = rng.standard_normal((n_sequences, n_steps, n_channels))
+    y = np.arange(n_sequences) % n_classes
+    hot = np.eye(n_classes)[y]
+
+    def ours():
+        ESNClassifier(n_units, features="last", alpha=1.0, random_state=0).fit(X, y).predict(X)
+
+    def theirs():
+        model = RC_model(
+            n_internal_units=n_units,
+            connectivity=10 / n_units,
+            dimred_method=None,
+            mts_rep="last",
+            readout_type="lin",
+        )
+        with contextlib.redirect_stdout(io.StringIO()):
+            model.fit(X, hot)
+            model.predict(X)
+
+    ours()
+    best = fastest({"ours": ours, "theirs": theirs}, repeat)
+    ratio = best["theirs"] / best["ours"]
+    print(
+        f"P4 fit + predict: ours {best['ours']:.2f} s, reservoir_computing {ratio:.1f} times that"
+    )
+    job = f"{n_sequences} sequences x {n_steps} x {n_channels} to a class, N={n_units}"
+    found = {"against": "reservoir_computing", "target": ">= 5", "seconds": best["ours"]}
+    return [row("P4", job, ratio, "x", **found)]
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, help="folder that holds classification/*.npz")
-    data = parser.parse_args().data
+    add_json_option(parser)
+    arguments = parser.parse_args()
+    data = arguments.data
     with threadpool_limits(limits=1):
         if data is not None:
             median = accuracies(data)["JapaneseVowels"]
             verdict = "met" if median >= GOAL else "MISSED"
             print(f"JapaneseVowels: median {median:.4f}, goal {GOAL} {verdict}")
         speed()
+        write(arguments.json, against_peer())
 
 
 if __name__ == "__main__":

@@ -12,10 +12,10 @@ in one process, and each figure is the fastest of several turns, in ms for one s
 from __future__ import annotations
 
 import argparse
-import json
 import time
 
 import numpy as np
+from _record import add_json_option, row, write
 
 from echocast.reservoir.rnn._heads import ValueHead
 from echocast.reservoir.rnn._network import Network
@@ -133,7 +133,7 @@ def main():
     parser.add_argument("--batches", nargs="+", type=int, default=[32, 64])
     parser.add_argument("--threads", nargs="+", type=int, default=[1, 2])
     parser.add_argument("--turns", type=int, default=7)
-    parser.add_argument("--json", metavar="FILE", help="also write the figures to FILE")
+    add_json_option(parser)
     arguments = parser.parse_args()
     try:
         import torch
@@ -155,20 +155,11 @@ def main():
                         f"{ours:8.2f} {theirs:8.2f} {theirs / ours:6.2f}",
                         flush=True,
                     )
-                    rows.append(
-                        {
-                            "cell": cell,
-                            "n_units": n_units,
-                            "batch_size": batch_size,
-                            "n_threads": n_threads,
-                            "ours_ms": ours,
-                            "torch_ms": theirs,
-                            "ratio": theirs / ours,
-                        }
-                    )
-    if arguments.json:
-        with open(arguments.json, "w", encoding="utf-8") as file:
-            json.dump({"torch": torch.__version__, "rows": rows}, file, indent=1)
+                    job = f"{cell}, {n_units} units, batch {batch_size}, threads {n_threads}"
+                    known, target = ("P6", ">= 1") if cell == "lstm" else ("P5", ">= 2")
+                    found = {"against": "torch", "target": target, "seconds": ours / 1e3}
+                    rows.append(row(known, job, theirs / ours, "x", **found))
+    write(arguments.json, rows)
 
 
 if __name__ == "__main__":

@@ -14,26 +14,15 @@ import os
 import subprocess
 import sys
 import tempfile
-import time
 
 import numpy as np
+from _record import add_json_option, fastest, row, write
 
 from echocast.datasets import lorenz63
 from echocast.reservoir import ESNRegressor
 
 N_TRAIN, N_FREE, DT = 10_000, 1_000, 0.02
 SHARED = {"spectral_radius": 0.9, "input_scaling": 0.3, "random_state": 0}
-
-
-def fastest(jobs, repeat):
-    """Least seconds of each job; the jobs take turns so that drifts of the machine even out."""
-    best = dict.fromkeys(jobs, np.inf)
-    for _ in range(repeat):
-        for name, job in jobs.items():
-            start = time.perf_counter()
-            job()
-            best[name] = min(best[name], time.perf_counter() - start)
-    return best
 
 
 def report(title, best, ours):
@@ -115,7 +104,8 @@ def fit_and_loop(u, n_units, repeat):
         jobs["reservoirpy"] = fit_reservoirpy
     for job in jobs.values():
         job()  # compile, fill caches
-    report(f"P1 build + fit, N={n_units}, T={N_TRAIN}", fastest(jobs, repeat), "echocast random")
+    fits = fastest(jobs, repeat)
+    report(f"P1 build + fit, N={n_units}, T={N_TRAIN}", fits, "echocast random")
 
     loops = {
         "echocast shift": lambda: models["shift"].generate(N_FREE),
@@ -135,7 +125,29 @@ def fit_and_loop(u, n_units, repeat):
         loops["reservoirpy"] = loop_reservoirpy
     for job in loops.values():
         job()
-    report(f"P2 {N_FREE} closed-loop steps, N={n_units}", fastest(loops, repeat), "echocast shift")
+    steps = fastest(loops, repeat)
+    report(f"P2 {N_FREE} closed-loop steps, N={n_units}", steps, "echocast shift")
+    return rows_of(n_units, fits, steps)
+
+
+def rows_of(n_units, fits, steps):
+    """Ratios to the fastest peer."""
+    ours, grid = fits["echocast random"], fits["echocast random, alpha auto (P1b)"]
+    job = f"choice of the penalty, N={n_units}"
+    rows = [row("P1b", job, grid / ours, "x P1", against="our P1", target="<= 6", seconds=grid)]
+    if not peers():
+        return rows
+    peer = min(peers(), key=fits.get)
+    job = f"build + fit, N={n_units}, T={N_TRAIN}"
+    ratio = fits[peer] / ours
+    rows.insert(0, row("P1", job, ratio, "x", against=peer, target=">= 4", seconds=ours))
+    peer = min(peers(), key=steps.get)
+    for topology, target in (("shift", ">= 2"), ("random", ">= 1.5")):
+        ours = steps[f"echocast {topology}"]
+        job = f"{N_FREE} closed-loop steps, {topology}, N={n_units}"
+        ratio = steps[peer] / ours
+        rows.append(row("P2", job, ratio, "x", against=peer, target=target, seconds=ours))
+    return rows
 
 
 def limit(u, n_units, repeat):
@@ -164,6 +176,9 @@ def limit(u, n_units, repeat):
         f"share {needed / best['fit']:.0%}",
         flush=True,
     )
+    job, share = f"share of the machine's limit, N={n_units}", 100 * needed / best["fit"]
+    details = {"against": "the machine", "target": ">= 50", "seconds": best["fit"]}
+    return row("P11", job, share, "%", **details)
 
 
 _IMPORT = "import time; t = time.perf_counter(); {}; print(time.perf_counter() - t)"
@@ -195,6 +210,7 @@ def cold_start(repeat):
     over = min(fresh(_IMPORT.format(every)) for _ in range(repeat)) - min(
         fresh(_IMPORT.format(base)) for _ in range(repeat)
     )
+    rows = [row("P9", "import over its dependencies", over, "s", target="< 0.3")]
     print(f"\nP9 import over numpy + scipy + sklearn + pandas: {over:.3f} s (target < 0.3)")
     colds = []
     for _ in range(min(repeat, 3)):
@@ -204,21 +220,24 @@ def cold_start(repeat):
     print(
         f"P10 first fit over a second one: cold {min(colds):.2f} s (< 5), warm {warm:.2f} s (< 0.5)"
     )
+    rows.append(row("P10", "first fit, no kernels kept", min(colds), "s", target="< 5"))
+    return [*rows, row("P10", "first fit, kernels kept", warm, "s", target="< 0.5")]
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--repeat", type=int, default=5)
     parser.add_argument("--units", type=int, nargs="+", default=[1000])
+    add_json_option(parser)
     args = parser.parse_args()
     print(f"{os.cpu_count()} CPUs, OMP_NUM_THREADS={os.environ.get('OMP_NUM_THREADS', 'unset')}")
-    u = data()
+    u, rows = data(), []
     for n_units in args.units:
-        fit_and_loop(u, n_units, args.repeat)
+        rows += fit_and_loop(u, n_units, args.repeat)
     print("\nP11 share of the machine's limit (normal equations, float64, K=10)")
-    for n_units in (1000, 3000):
-        limit(u, n_units, args.repeat)
-    cold_start(args.repeat)
+    rows += [limit(u, n_units, args.repeat) for n_units in (1000, 3000)]
+    rows += cold_start(args.repeat)
+    write(args.json, rows)
 
 
 if __name__ == "__main__":
