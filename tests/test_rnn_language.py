@@ -120,14 +120,13 @@ def test_ends_complete_the_distribution(end):
 
 
 def test_lengths_have_a_distribution():
-    end = LengthFirst(3)
-    end.learn(np.array([2, 2, 5, 1]))
+    end = LengthFirst(3).taught(np.array([2, 2, 5, 1]))
     p = np.exp(-end.nats_of_lengths(np.arange(2000)))
     assert_allclose(p.sum(), 1, rtol=1e-9)
     assert p[2] > p[5] > p[3] > 0
     assert_array_equal(end.read(np.array([1, 0]))[:, 1], [2, 1, 0])
     assert_array_equal(end.read(np.array([1, 0]), 9)[:, 1], [5, 5, 5])
-    drawn = end.draw_lengths(np.random.RandomState(0), 4000, 2)
+    drawn = end.draw_lengths(np.random.RandomState(0), 4000, 2, lambda n: np.zeros(len(n)))
     assert set(drawn) == {2, 5}
     assert abs(np.mean(drawn == 2) - 2 / 3) < 0.03
 

@@ -6,7 +6,6 @@ import copy
 from typing import Any, Self
 
 import numpy as np
-from sklearn.utils.validation import check_is_fitted
 
 from echocast._checks import (
     check_flag,
@@ -23,11 +22,11 @@ from ._objective import Head, Objective, TrainData, n_threads
 from ._packed import lanes_of
 from ._passes import run_sequences
 from ._stop import ENDINGS, ending_named
-from ._symbols import decode, encode, read_symbols, vocabulary_of
+from ._symbol_model import SymbolModel
 from ._tape_estimator import TapeEstimator
 from ._text_network import TextNetwork
 from ._train import Options, Trained, train
-from ._writing import Writer
+from ._writing import WritingMixin
 
 __all__ = ["CharRNN"]
 
@@ -35,7 +34,7 @@ __all__ = ["CharRNN"]
 _KEPT = ("hidden_layer_sizes", "cell", "embedding_size", "end_of_sequence", "end_symbol", "dtype")
 
 
-class CharRNN(TapeEstimator):
+class CharRNN(WritingMixin, SymbolModel, TapeEstimator):
     r"""Recurrent network that gives the distribution of the next symbol from all before it.
 
     The number of the last symbol picks a row of an embedding, layers read those rows, and a
@@ -105,6 +104,8 @@ class CharRNN(TapeEstimator):
         As in `RNNRegressor`.
     shuffle : bool, default=True
         Whether several texts, or the lanes of one, are taken in a new order in each epoch.
+    warm_start : bool, default=False
+        Whether `fit` goes on from the weights, and the symbols, of the last one.
     verbose : bool, default=False
     random_state : None, int, RandomState, Generator or SeedSequence, default=None
     dtype : {"float32", "float64"}, default="float32"
@@ -170,6 +171,7 @@ class CharRNN(TapeEstimator):
         tol: float = 1e-4,
         weight_init: str = "orthogonal",
         shuffle: bool = True,
+        warm_start: bool = False,
         verbose: bool = False,
         random_state: Any = None,
         dtype: Any = "float32",
@@ -201,6 +203,7 @@ class CharRNN(TapeEstimator):
         self.tol = tol
         self.weight_init = weight_init
         self.shuffle = shuffle
+        self.warm_start = warm_start
         self.verbose = verbose
         self.random_state = random_state
         self.dtype = dtype
@@ -224,7 +227,7 @@ class CharRNN(TapeEstimator):
                 f"end_symbol={self.end_symbol!r} names the end that end_of_sequence='symbol' adds; "
                 f"got end_of_sequence={self.end_of_sequence!r}."
             )
-        for name in ("early_stopping", "nesterovs_momentum"):
+        for name in ("early_stopping", "nesterovs_momentum", "warm_start"):
             check_flag(name, getattr(self, name), owner)
         check_number("embedding_size", self.embedding_size, owner, low=1, integer=True)
         check_number("bptt_steps", self.bptt_steps, owner, low=1, integer=True, also=(None,))
@@ -245,9 +248,8 @@ class CharRNN(TapeEstimator):
 
     # ------------------------------------------------------------------ fitting
 
-    @transactional(keep_fitted=False)
     def fit(self, X: Any, y: Any = None) -> Self:
-        """Train the network anew.
+        """Train the network, anew unless `warm_start` is set.
 
         Parameters
         ----------
@@ -268,44 +270,67 @@ class CharRNN(TapeEstimator):
         TrainingDivergedError
             If gradients become infinite or NaN. The former fit stays as it was after any error.
         """
+        warm = bool(self.warm_start) and hasattr(self, "theta_")
+        return (self._fit_on if warm else self._fit_anew)(X)
+
+    @transactional(keep_fitted=False)
+    def _fit_anew(self, X):
         self._learn(X, fresh=True)
-        return self
 
     @transactional(keep_fitted=True)
-    def partial_fit(self, X: Any, y: Any = None) -> Self:
+    def _fit_on(self, X):
+        self._learn(X, fresh=False)
+
+    @transactional(keep_fitted=True)
+    def partial_fit(self, X: Any, y: Any = None, *, continues: bool = False) -> Self:
         """Train for one epoch on more texts, with the learning rate held.
 
         Parameters
         ----------
         X : as in `fit`
-            Texts of their own; they do not continue those before. Symbols that may come later
-            must be known from the first call, or from `vocabulary`.
+            Symbols that may come later must be known from the first call, or from `vocabulary`.
         y : ignored
+        continues : bool, default=False
+            Whether X is the next part of one long text: it is read from the state in which the
+            last call with ``continues=True`` ended; the first of them begins the text. Such a
+            part is learnt from in one lane, so it takes longer than one that is cut into many.
+            By default texts begin anew.
 
         Returns
         -------
         self
         """
-        self._learn(X, fresh=not hasattr(self, "theta_"), one_epoch=True)
+        check_flag("continues", continues, "partial_fit")
+        fresh = not hasattr(self, "theta_")
+        self._learn(X, fresh=fresh, one_epoch=True, continues=bool(continues))
         return self
 
-    def _learn(self, X, *, fresh, one_epoch=False):
+    def _learn(self, X, *, fresh, one_epoch=False, continues=False):
         owner = type(self).__name__
         self._check_params(owner)
-        if not fresh and self._asked() != self._fit_asked:
-            changed = [k for k, v in self._asked().items() if v != self._fit_asked[k]]
+        if fresh:
+            self._fit_asked = self._asked()
+        for name, value in self._asked().items():
+            if value != self._fit_asked[name]:
+                raise ValueError(
+                    f"The network was fitted with {name}={self._fit_asked[name]!r}, and cannot go "
+                    f"on with {value!r}. Call `fit` with warm_start=False to start afresh."
+                )
+        ids = self._read_training(X, fresh)
+        if continues and (len(ids) > 1 or self.end_of_sequence is not None):
             raise ValueError(
-                f"The network was fitted with {changed[0]}={self._fit_asked[changed[0]]!r}, and "
-                "cannot go on with another. Call `fit` to start afresh."
+                "continues=True goes on with one text that has no end; got "
+                f"{len(ids)} sequence(s) and end_of_sequence={self.end_of_sequence!r}. Use "
+                "continues=False for texts of their own."
             )
-        ids = self._read_training(X, owner, fresh)
         rng = check_generator(self.random_state) if fresh else copy.deepcopy(self._fit_rng)
         kept, held = ids, None
         if self.early_stopping and not one_epoch:
             kept, held = self._split(ids)
         if fresh:
             self._fit_end = ending_named(self.end_of_sequence, len(self.symbols_))
-            self._fit_end.learn(np.array([len(part) for part in kept]))
+        lengths = np.array([len(part) for part in kept])
+        self._fit_end = self._fit_end.taught(lengths, anew=not one_epoch or fresh)
         data = self._rows_of(kept)
         if not len(data.targets):
             raise ValueError(f"Found array with 0 sample(s): X passed to {owner} has no symbols.")
@@ -314,6 +339,9 @@ class CharRNN(TapeEstimator):
             start = Trained(self._first_parameters(data, rng))
         else:
             start = self._fit_trained
+            if not one_epoch:  # scikit-learn's warm start: the weights alone go on
+                start = Trained(start.theta)
+        before = self._before(data, fresh) if continues else None
         objective = Objective(
             self._fit_network, Head(self._fit_end.n_outputs, self._fit_end.loss, lambda o: o),
             data, alpha=self.alpha, n_jobs=n_threads(self.n_jobs),
@@ -322,18 +350,19 @@ class CharRNN(TapeEstimator):
             objective, start, self._settings(constant=one_epoch), rng,
             n_epochs=1 if one_epoch else int(self.max_iter),
             validate=None if held is None else self._validation(held),
+            first_states=before,
         )  # fmt: skip
+        self._fit_before = (trained.states, data.targets[-1]) if continues else None
         trained.states = None
         self._fit_rng, self._fit_trained = rng, trained
         self._publish(trained, self._fit_network.layout)
-        self.n_symbols_seen_ = sum(map(len, ids)) + (0 if fresh else self.n_symbols_seen_)
+        goes_on = one_epoch and not fresh
+        self.n_symbols_seen_ = sum(map(len, ids)) + (self.n_symbols_seen_ if goes_on else 0)
 
-    def _read_training(self, X, owner, fresh):
+    def _read_training(self, X, fresh):
         if not fresh:
             return self._encoded(X)[0]
-        sequences, _ = read_symbols(X, owner)
-        given = sequences if self.vocabulary is None else [list(self.vocabulary)]
-        self.symbols_ = vocabulary_of(given, owner)
+        ids = self._read_first(X)
         if self.end_symbol is not None and self.end_symbol in self.symbols_:
             where = "X" if self.vocabulary is None else "`vocabulary`"
             raise ValueError(
@@ -341,9 +370,16 @@ class CharRNN(TapeEstimator):
                 "none of the symbols. Give the texts without it, one in each item of a list, or "
                 "choose another name."
             )
-        self._fit_asked = self._asked()
-        self._fit_numbers = {symbol: i for i, symbol in enumerate(self.symbols_)}
-        return [encode(part, self._fit_numbers, owner) for part in sequences]
+        return ids
+
+    def _before(self, data, fresh):
+        """The state (1, n_states) before a text that goes on, and its last symbol to `data`."""
+        known = None if fresh else self._fit_before
+        if known is None:  # where the network starts
+            network = self._fit_network
+            return np.full((1, network.n_states), np.nan, network.dtype)
+        states, data.rows[0] = known
+        return states
 
     def _split(self, ids):
         """What is learnt from, and what is held out: the end of one text, or the last of many."""
@@ -404,12 +440,6 @@ class CharRNN(TapeEstimator):
         return validate
 
     # -------------------------------------------------------------------- passes
-
-    def _encoded(self, X):
-        check_is_fitted(self)
-        words = any(isinstance(s, str) and len(s) > 1 for s in self.symbols_)
-        sequences, single = read_symbols(X, type(self).__name__, words=words)
-        return [encode(s, self._fit_numbers, type(self).__name__) for s in sequences], single
 
     def _rows_of(self, ids):
         """What the network reads and should say, of all sequences that have anything to say."""
@@ -492,97 +522,12 @@ class CharRNN(TapeEstimator):
             table[-1] = 0
         return table[1:]
 
-    # ------------------------------------------------------------------- writing
-
-    def sample(
-        self,
-        n: int,
-        *,
-        prime: Any = (),
-        temperature: float = 1.0,
-        top_k: int | None = None,
-        random_state: Any = None,
-    ) -> Any:
-        """Draw symbols, one after the other.
-
-        Parameters
-        ----------
-        n : int
-            Number of symbols. A model of ends draws as if the sequence did not end before.
-        prime : sequence of symbols, optional
-            What comes before the first of them; not returned.
-        temperature : float, default=1.0
-            Below 1 likely symbols become likelier; 0 takes the likeliest.
-        top_k : int, optional
-            Draw among that many likeliest symbols alone.
-        random_state : None, int, RandomState, Generator or SeedSequence, default=None
-
-        Returns
-        -------
-        str or list
-            A str if all symbols are characters.
-        """
-        check_is_fitted(self)
-        owner = type(self).__name__
-        check_number("n", n, owner, low=1, integer=True)
-        ids = encode(prime, self._fit_numbers, owner)
-        writer = self._writer(temperature, top_k, check_generator(random_state))
-        [found] = writer.write(ids, 1, int(n), np.array([len(ids) + n]), may_end=False)
-        return decode(found, self.symbols_)
-
-    def generate_until_end(
-        self,
-        n_sequences: int = 1,
-        *,
-        prime: Any = (),
-        max_length: int = 1000,
-        temperature: float = 1.0,
-        top_k: int | None = None,
-        random_state: Any = None,
-    ) -> list:
-        """Draw whole sequences, each up to its end.
-
-        Parameters
-        ----------
-        n_sequences : int, default=1
-        prime : sequence of symbols, optional
-            How all of them begin; not returned.
-        max_length : int, default=1000
-            Symbols after which a sequence is cut off, ended or not.
-        temperature, top_k, random_state
-            As in `sample`; the end is one of the symbols.
-
-        Returns
-        -------
-        list of str, or of lists
-
-        Raises
-        ------
-        ValueError
-            If the model has no ends (``end_of_sequence=None``).
-        """
-        check_is_fitted(self)
-        owner = type(self).__name__
-        if not self._fit_end.stops:
-            raise ValueError(
-                "The network was fitted with end_of_sequence=None and never stops. Fit it with "
-                "end_of_sequence='symbol', or use `sample`."
-            )
-        check_number("n_sequences", n_sequences, owner, low=1, integer=True)
-        check_number("max_length", max_length, owner, low=1, integer=True)
-        ids = encode(prime, self._fit_numbers, owner)
-        rng = check_generator(random_state)
-        lengths = self._fit_end.draw_lengths(rng, int(n_sequences), len(ids))
-        writer = self._writer(temperature, top_k, rng)
-        found = writer.write(ids, int(n_sequences), int(max_length), lengths, may_end=True)
-        return [decode(part, self.symbols_) for part in found]
-
-    def _writer(self, temperature, top_k, rng):
-        leaves = self._fit_network.layout.leaves(self.theta_, None)
-        return Writer(self._fit_network, leaves, self._fit_end, rng, temperature, top_k)
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.input_tags.string = True
-        tags.input_tags.two_d_array = False
-        return tags
+    def _logs_of_prime(self, ids, lengths):
+        """Logarithms of the probability of the first symbols in sequences of given lengths."""
+        if not len(ids):
+            return np.zeros(len(lengths))
+        rows = np.concatenate([self._fit_end.read(ids, n)[:-1] for n in lengths])
+        indptr = len(ids) * np.arange(len(lengths) + 1)
+        targets = np.tile(ids, len(lengths))
+        data = TrainData(rows, indptr, targets, np.ones(len(targets)))
+        return self._logs_of(self.theta_, data, indptr).reshape(len(lengths), -1).sum(axis=1)

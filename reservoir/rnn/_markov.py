@@ -11,8 +11,9 @@ from sklearn.utils.validation import check_is_fitted
 from echocast._checks import check_generator, check_number
 
 from .._base import transactional
-from ._sampling import draw
-from ._symbols import decode, encode, read_symbols, vocabulary_of
+from ._sampling import check_drawing, draw
+from ._symbol_model import SymbolModel
+from ._symbols import decode
 
 __all__ = ["MarkovChain"]
 
@@ -20,7 +21,7 @@ _HELD_OUT = 0.1
 _MOST_ORDER = 8
 
 
-class MarkovChain(BaseEstimator):
+class MarkovChain(SymbolModel, BaseEstimator):
     r"""The next symbol from the `order` symbols before it, by counting.
 
     Contexts that were seen seldom lean on shorter ones (interpolated Witten-Bell back-off [2]_):
@@ -87,16 +88,13 @@ class MarkovChain(BaseEstimator):
         Raises
         ------
         ValueError
-            If X is empty or has a symbol that is not in `vocabulary`.
+            If X is empty, has a symbol that is not in `vocabulary`, or is too short for
+            ``order="auto"``.
         """
         owner = type(self).__name__
         check_number("order", self.order, owner, low=0, integer=True, also=("auto",))
         check_number("max_order", self.max_order, owner, low=0, integer=True)
-        sequences, _ = read_symbols(X, owner)
-        given: list = sequences if self.vocabulary is None else [list(self.vocabulary)]
-        self.symbols_ = vocabulary_of(given, owner)
-        self._fit_numbers = {symbol: i for i, symbol in enumerate(self.symbols_)}
-        ids = [encode(part, self._fit_numbers, owner) for part in sequences]
+        ids = self._read_first(X)
         self.n_symbols_seen_ = sum(map(len, ids))
         self.bits_by_order_ = None
         order = self.order
@@ -109,7 +107,13 @@ class MarkovChain(BaseEstimator):
 
     def _held_out_bits(self, ids):
         """Bits for each symbol of the last tenths, by chains of each order."""
-        cuts = [len(part) - max(1, round(_HELD_OUT * len(part))) for part in ids]
+        if max(map(len, ids)) < 2:
+            raise ValueError(
+                "order='auto' holds out the end of each sequence, but none has more than one "
+                f"symbol. Name the order, for instance {type(self).__name__}(order=0)."
+            )
+        cuts = [max(min(1, len(part)), len(part) - max(1, round(_HELD_OUT * len(part))))
+                for part in ids]  # fmt: skip
         counts = _count(
             [part[:cut] for part, cut in zip(ids, cuts)], self.max_order, len(self.symbols_)
         )
@@ -121,12 +125,6 @@ class MarkovChain(BaseEstimator):
             ]
             found.append(float(-np.concatenate(logs).mean()))
         return found
-
-    def _encoded(self, X):
-        check_is_fitted(self)
-        words = any(isinstance(s, str) and len(s) > 1 for s in self.symbols_)
-        sequences, single = read_symbols(X, type(self).__name__, words=words)
-        return [encode(s, self._fit_numbers, type(self).__name__) for s in sequences], single
 
     def predict_proba(self, X: Any) -> Any:
         """Probabilities of the symbol that comes after each symbol of X.
@@ -156,8 +154,15 @@ class MarkovChain(BaseEstimator):
         Returns
         -------
         float
+
+        Raises
+        ------
+        ValueError
+            If X has no symbols, or some that were not in fit.
         """
         ids, _ = self._encoded(X)
+        if not any(map(len, ids)):
+            raise ValueError("Found array with 0 sample(s): X passed to score has no symbols.")
         n = len(self.symbols_)
         logs = [np.log2(_probabilities_of(part, self._fit_counts, n)) for part in ids]
         return float(-np.concatenate(logs).mean())
@@ -193,19 +198,14 @@ class MarkovChain(BaseEstimator):
         check_is_fitted(self)
         owner = type(self).__name__
         check_number("n", n, owner, low=1, integer=True)
+        check_drawing(temperature, top_k, owner)
         rng, size = check_generator(random_state), len(self.symbols_)
-        ids = encode(prime, self._fit_numbers, owner).tolist()
+        ids = self._encoded_prime(prime).tolist()
         for _ in range(n):
             context = np.array(ids[len(ids) - min(len(ids), self.order_) :], dtype=np.int64)
             p = _distributions(context, self._fit_counts, size)[-1]
-            ids.append(draw(p, rng, temperature=temperature, top_k=top_k, owner=owner))
+            ids.append(draw(np.log(p), rng, temperature=temperature, top_k=top_k))
         return decode(ids[len(ids) - n :], self.symbols_)
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.input_tags.string = True
-        tags.input_tags.two_d_array = False
-        return tags
 
 
 class _Level:

@@ -7,13 +7,13 @@ from typing import Any, Self
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from echocast._checks import check_generator, check_number
+from echocast._checks import check_flag, check_generator, check_number
 
 from .._base import transactional
 from ._beam import beam_search, log_softmax
 from ._losses import cross_entropy
 from ._seq2seq_base import BaseSeq2Seq, Batch, Pairs
-from ._symbols import decode, encode, read_symbols, vocabulary_of
+from ._symbols import decode, encode, read_several, read_symbols, texts_listed, vocabulary_of
 
 __all__ = ["Seq2SeqTransducer"]
 
@@ -226,8 +226,8 @@ class Seq2SeqTransducer(BaseSeq2Seq):
         Parameters
         ----------
         X : list of sequences of symbols
-            Each a str, a list or an array of symbols, of at least one; a 2-D array has a
-            sequence in each row.
+            Each a str, a list or an array of symbols, of at least one. An array or a column of
+            texts is a list of them; a 2-D array has a sequence in each row.
         y : list of sequences of symbols
             What is to be written for each of them; an output may be empty.
 
@@ -246,17 +246,15 @@ class Seq2SeqTransducer(BaseSeq2Seq):
         """
         owner = type(self).__name__
         dtype = self._check_params(owner)
-        sources, _ = read_symbols(X, owner)
-        targets, _ = read_symbols(y, owner, name="y")
+        sources = read_several(X, owner)
+        targets = read_several(y, owner, name="y")
         if len(sources) != len(targets):
             raise ValueError(
                 "Found input variables with inconsistent numbers of samples: "
                 f"[{len(sources)}, {len(targets)}]. {owner} needs one output for each input."
             )
-        self.symbols_ = vocabulary_of(_given(self.vocabulary, sources), owner)
-        self.target_symbols_ = vocabulary_of(
-            _given(self.target_vocabulary, targets), owner, name="y"
-        )
+        self.symbols_ = vocabulary_of(sources, owner, given=self.vocabulary)
+        self.target_symbols_ = vocabulary_of(targets, owner, name="y", given=self.target_vocabulary)
         self._fit_text = all(isinstance(target, str) for target in targets)
         self._fit_network = self._network(
             n_inputs=int(self.embedding_size),
@@ -340,7 +338,8 @@ class Seq2SeqTransducer(BaseSeq2Seq):
         check_is_fitted(self)
         symbols = self.symbols_ if name == "X" else self.target_symbols_
         words = any(isinstance(symbol, str) and len(symbol) > 1 for symbol in symbols)
-        return read_symbols(X, type(self).__name__, words=words, name=name)
+        given = X if words else texts_listed(X)
+        return read_symbols(given, type(self).__name__, words=words, name=name)
 
     def predict(
         self, X: Any, *, beam_size: int | None = None, return_attention: bool = False
@@ -350,6 +349,7 @@ class Seq2SeqTransducer(BaseSeq2Seq):
         Parameters
         ----------
         X : list of sequences of symbols, or one of them
+            As in `fit`; a str, a tuple or a list of symbols that are no texts is one.
         beam_size : int, optional
             Instead of the parameter of that name.
         return_attention : bool, default=False
@@ -372,6 +372,7 @@ class Seq2SeqTransducer(BaseSeq2Seq):
         """
         check_is_fitted(self)
         owner = type(self).__name__
+        check_flag("return_attention", return_attention, "predict")
         if beam_size is not None:
             check_number("beam_size", beam_size, owner, low=1, integer=True)
         if return_attention and self._fit_network.attention is None:
@@ -487,10 +488,6 @@ class Seq2SeqTransducer(BaseSeq2Seq):
         tags.input_tags.string = True
         tags.input_tags.two_d_array = False
         return tags
-
-
-def _given(vocabulary, sequences):
-    return sequences if vocabulary is None else [list(vocabulary)]
 
 
 def _indptr(parts, more=0):

@@ -7,6 +7,8 @@ first symbol the network reads the number V, which stands for the beginning.
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -37,8 +39,9 @@ class NoEnd:
         """Rows of the tables that the network reads."""
         return (self.n_symbols + 1,)
 
-    def learn(self, lengths: np.ndarray) -> None:
-        """Take in the lengths of the sequences that are learnt from."""
+    def taught(self, lengths: np.ndarray, *, anew: bool = True) -> NoEnd:
+        """The ending that knows the lengths of the sequences learnt from, beside earlier ones."""
+        return self
 
     def rows(self, ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """What is read (n_rows, n_tables) in a sequence, and the targets (n_rows,)."""
@@ -65,7 +68,9 @@ class NoEnd:
         """What each sequence costs beside its rows."""
         return np.empty(0)
 
-    def draw_lengths(self, rng: np.random.RandomState, n: int, least: int) -> Any:
+    def draw_lengths(
+        self, rng: np.random.RandomState, n: int, least: int, log_likelihood: Callable
+    ) -> Any:
         """Lengths that are drawn before anything else; None where none are."""
         return None
 
@@ -121,10 +126,17 @@ class LengthFirst(NoEnd):
     def tables(self):
         return (self.n_symbols + 1, self.longest + 1)
 
-    def learn(self, lengths):
-        self.lengths, self.counts = np.unique(lengths, return_counts=True)
-        self.longest = max(1, int(self.lengths[-1]))
-        self.mean = float(np.mean(lengths))
+    longest = 0
+
+    def taught(self, lengths, *, anew=True):
+        known = copy.copy(self)
+        if not anew:
+            lengths = np.concatenate([np.repeat(self.lengths, self.counts), lengths])
+        known.lengths, known.counts = np.unique(lengths, return_counts=True)
+        known.mean = float(np.mean(lengths))
+        # The first call settles how many rows the table of what is still to come has.
+        known.longest = self.longest or max(1, int(known.lengths[-1]))
+        return known
 
     def read(self, ids, length=None):
         length = len(ids) if length is None else length
@@ -140,13 +152,18 @@ class LengthFirst(NoEnd):
             geometric = (1 - more) * more ** lengths.astype(np.float64)
             return -np.log((counts + kinds * geometric) / (self.counts.sum() + kinds))
 
-    def draw_lengths(self, rng, n, least):
-        """Lengths of `least` or more, from those that were seen; `least` if there are none."""
+    def draw_lengths(self, rng, n, least, log_likelihood):
+        """Lengths given the first `least` symbols, whose likelihood depends on the length.
+
+        They are drawn from those of `least` or more that were seen; `least` if there are none.
+        """
         seen = self.lengths >= least
         if not seen.any():
             return np.full(n, least)
-        weights = self.counts[seen] / self.counts[seen].sum()
-        return rng.choice(self.lengths[seen], size=n, p=weights)
+        lengths = self.lengths[seen]
+        logs = np.log(self.counts[seen]) + log_likelihood(lengths)
+        weights = np.exp(logs - logs.max())
+        return rng.choice(lengths, size=n, p=weights / weights.sum())
 
 
 ENDINGS = {None: NoEnd, "symbol": EndSymbol, "bernoulli": StopUnit, "length": LengthFirst}

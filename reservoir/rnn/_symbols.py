@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from typing import Any
 
 import numpy as np
 
-__all__ = ["decode", "encode", "read_symbols", "vocabulary_of"]
+__all__ = [
+    "decode",
+    "encode",
+    "read_one",
+    "read_several",
+    "read_symbols",
+    "texts_listed",
+    "vocabulary_of",
+]
 
 
 def read_symbols(
@@ -22,16 +30,26 @@ def read_symbols(
     """
     if isinstance(X, str):
         return [X], True
+    if hasattr(X, "columns"):
+        raise TypeError(
+            f"{name} passed to {owner} is a table, whose rows are no sequences of symbols by "
+            f"themselves. Pass one column, or a list of sequences; got {type(X).__name__}."
+        )
+    if hasattr(X, "to_numpy"):
+        X = X.to_numpy()
     if isinstance(X, np.ndarray):
-        if X.ndim == 1 and X.dtype != object:
-            return [X.tolist()], True
+        if X.ndim not in (1, 2):
+            raise ValueError(
+                f"Found array with dim {X.ndim}: {name} passed to {owner} must be 1-D, a sequence "
+                "of symbols, or 2-D, a sequence in each row."
+            )
         if X.ndim == 2:
             return [row.tolist() for row in X], False
-    if hasattr(X, "to_numpy") and getattr(X, "ndim", 1) == 1:
-        return [X.to_numpy().tolist()], True
+        if X.dtype != object or all(isinstance(item, str) for item in X):
+            return [X.tolist()], True
     if isinstance(X, tuple):
         return [list(X)], True
-    if not isinstance(X, Iterable) or isinstance(X, (bytes, dict)):
+    if not isinstance(X, Iterable) or isinstance(X, (bytes, Mapping, Set)):
         raise TypeError(
             f"{name} passed to {owner} must be a str, an array or a list of symbols, or a list of "
             f"sequences; got {type(X).__name__}."
@@ -50,11 +68,64 @@ def read_symbols(
     return [part.tolist() if isinstance(part, np.ndarray) else part for part in parts], False
 
 
-def vocabulary_of(sequences: Iterable[Sequence], owner: str, *, name: str = "X") -> list:
-    """All symbols that occur, sorted where they can be, else in order of appearance."""
-    seen = dict.fromkeys(symbol for sequence in sequences for symbol in sequence)
+def texts_listed(X: Any) -> Any:
+    """A 1-D array or a column of texts as a list of them; anything else as it is."""
+    values = X.to_numpy() if hasattr(X, "to_numpy") and getattr(X, "ndim", 0) == 1 else X
+    one_d = isinstance(values, np.ndarray) and values.ndim == 1 and len(values)
+    return values.tolist() if one_d and all(isinstance(item, str) for item in values) else X
+
+
+def read_several(X: Any, owner: str, *, words: bool = False, name: str = "X") -> list[Sequence]:
+    """The sequences of X, which must be several, or one in a list.
+
+    An array or a column of texts counts as a list of them.
+    """
+    sequences, single = read_symbols(texts_listed(X), owner, words=words, name=name)
+    if single and len(sequences[0]):
+        raise ValueError(
+            f"{name} passed to {owner} is one sequence of symbols ({type(X).__name__}), but a list "
+            f"of sequences is needed, one in each item. Put a single one into a list: [{name}]."
+        )
+    return sequences
+
+
+def read_one(X: Any, owner: str, *, name: str) -> Sequence:
+    """The only sequence of X, whose symbols may be words."""
+    sequences, single = read_symbols(X, owner, words=True, name=name)
+    if not single:
+        raise ValueError(
+            f"{name} passed to {owner} must be one sequence of symbols, such as a str or a list of "
+            f"symbols; got {len(sequences)} sequences."
+        )
+    return sequences[0]
+
+
+def vocabulary_of(
+    sequences: Iterable[Sequence], owner: str, *, name: str = "X", given: Any = None
+) -> list:
+    """All symbols that occur, or those `given`; sorted where they can be, else as they appear."""
+    if given is not None:
+        name = f"the vocabulary for {name}"
+        if not isinstance(given, Iterable):
+            raise TypeError(
+                f"{name} passed to {owner} must be a str or another iterable of symbols; got "
+                f"{type(given).__name__}."
+            )
+        sequences = [list(given)]
+    try:
+        seen = dict.fromkeys(symbol for sequence in sequences for symbol in sequence)
+    except TypeError as error:
+        raise TypeError(
+            f"{name} passed to {owner} has symbols that cannot be told apart ({error}). Symbols "
+            "are str, numbers, tuples or other hashable things."
+        ) from None
     if not seen:
         raise ValueError(f"Found array with 0 sample(s): {name} passed to {owner} has no symbols.")
+    if any(symbol != symbol for symbol in seen):
+        raise ValueError(
+            f"Input {name} contains NaN.\n{name} passed to {owner} holds NaN, which is no symbol: "
+            "it equals nothing. Leave it out, or put a symbol of its own there."
+        )
     try:
         return sorted(seen)
     except TypeError:
@@ -72,6 +143,11 @@ def encode(
     """Numbers of the symbols of a sequence."""
     try:
         return np.fromiter((numbers[s] for s in sequence), dtype=np.int64, count=len(sequence))
+    except TypeError:
+        raise TypeError(
+            f"{name} passed to {owner} holds something that is no symbol, such as a list within a "
+            "sequence."
+        ) from None
     except KeyError as error:
         raise ValueError(
             f"{name} holds the symbol {error.args[0]!r}, which {owner} has not seen in fit. Name "
