@@ -18,7 +18,8 @@ from echocast._checks import stack_level
 from echocast.exceptions import ForecastDivergenceWarning
 
 from ._automatic import choose_lags, exponential_columns, fitted_chain, seasonal_strength
-from ._intervals import ConformalScores, conformal_origins
+from ._intervals import ConformalScores, allows_conformal, conformal_origins
+from ._pool_errors import PoolScores
 from ._pooled import PooledNetwork
 from ._pooled_groups import GroupedNetwork, GroupMemory, choose_n_groups
 from ._transforms import Chain, Deseasonalize, Transform
@@ -28,6 +29,7 @@ __all__ = [
     "DirectSeries",
     "advance_direct",
     "calibrate_direct",
+    "calibrate_new",
     "direct_chain",
     "direct_chains",
     "learn_direct",
@@ -326,17 +328,44 @@ def calibrate_direct(
         static,
         seed,
     )
-    scores = []
-    for one, Y, X, (_, ends) in zip(early, values, exog, cuts):
-        chain, Z = one.chain, _transformed(one.chain, Y, 0)
-        first = chain.n_lost + _leading(Z)
-        forecasts = one.network.from_origins(
-            Z[_leading(Z) :], X[first:], one.static, ends - 1 - first, like=one.memory
-        )
-        paths = np.moveaxis(forecasts, 0, 2)
-        undone = chain.invert(paths, chain.tails_at(_filled(Y), ends), ends)
-        scores.append(ConformalScores.measure(undone, Y, ends))
-    return scores
+    return [_scores(one, Y, X, ends) for one, Y, X, (_, ends) in zip(early, values, exog, cuts)]
+
+
+def _scores(one, Y, X, ends):
+    """Errors from the origins `ends` of a series placed after rows before all of them."""
+    chain, Z = one.chain, _transformed(one.chain, Y, 0)
+    first = chain.n_lost + _leading(Z)
+    forecasts = one.network.from_origins(
+        Z[_leading(Z) :], X[first:], one.static, ends - 1 - first, like=one.memory
+    )
+    paths = np.moveaxis(forecasts, 0, 2)
+    undone = chain.invert(paths, chain.tails_at(_filled(Y), ends), ends)
+    return ConformalScores.measure(undone, Y, ends)
+
+
+def calibrate_new(
+    forecaster: Any, series: DirectSeries, Y: np.ndarray, X: np.ndarray, shared: PoolScores
+) -> ConformalScores:
+    """Errors that a network, which has seen no row of a new series, makes in it.
+
+    Where its rows are too few to tell, errors of the pool are taken to its scale.
+
+    Parameters
+    ----------
+    forecaster : ESNForecaster
+    series : DirectSeries
+        The new one, restarted.
+    Y, X : ndarray
+        Its rows.
+    shared : PoolScores
+    """
+    if allows_conformal(len(Y), series.chain.n_lost + _leading(Y) + _FEWEST_ROWS):
+        n_train, ends = conformal_origins(len(Y))
+        early = series.for_new(forecaster, Y[:n_train], 0)
+        placed = _placed(series.network, early.chain, Y[:n_train], X[:n_train], series.static, 0)
+        return _scores(placed, Y, X, ends)
+    errors = series.residuals
+    return shared.scaled(Y, Y[len(Y) - len(errors) :] - errors, None)
 
 
 # ----------------------------------------------------------------------- parts

@@ -19,12 +19,19 @@ from echocast._checks import (
 from ._adaptive import begin_scores
 from ._base import BaseForecaster
 from ._closed_loop import bands, completed, warn_if_bounded
-from ._direct import advance_direct, calibrate_direct, learn_direct, predict_direct
+from ._direct import (
+    advance_direct,
+    calibrate_direct,
+    calibrate_new,
+    learn_direct,
+    predict_direct,
+)
 from ._intervals import ConformalScores, conformal_origins, draw_innovations
 from ._mask import advance_masked, causal, complete, leading_rows, learn_masked
+from ._pool_errors import PoolScores
 from ._recursive import RecursiveNetwork
 from ._recursive_origins import forecast_origins
-from ._recursive_pool import advance_members, learn_members, network_for
+from ._recursive_pool import advance_members, learn_members, measure_new, network_for
 
 __all__ = ["ESNForecaster"]
 
@@ -369,8 +376,9 @@ class ESNForecaster(BaseForecaster):
         series = learn_direct(*arguments)
         conformal = self.interval == "conformal"
         scores = calibrate_direct(*arguments) if conformal else [None] * len(members)
+        shared = PoolScores.of(scores, values) if conformal and self.pooling == "global" else None
         for member, one, score in zip(members, series, scores):
-            member._fit_direct, member._fit_scores = one, score
+            member._fit_direct, member._fit_scores, member._fit_shared = one, score, shared
 
     def _calibrate(self, values, exog, seed, chain):
         """Errors from rolling origins of a model that knows the rows before all of them."""
@@ -428,11 +436,13 @@ class ESNForecaster(BaseForecaster):
             series = self._fit_direct
             if self._fit_is_new:  # to the pool: transforms are fitted to what is known of it
                 series = series.for_new(self, values, first)
-            self._fit_direct = series.restarted(values, exog, static, first)
+            self._fit_direct = series = series.restarted(values, exog, static, first)
+            if self._fit_is_new and self.interval == "conformal":
+                self._fit_scores = calibrate_new(self, series, values, exog, self._fit_shared)
             return
-        n_columns = values.shape[1]
+        n_columns, given = values.shape[1], (values, exog, first)
         if self._fit_is_new:  # to the pool: transforms are fitted to what is known of it
-            self._fit_network, self._fit_lead = network_for(self, values, exog, first)
+            self._fit_network, self._fit_lead = network_for(self, *given)
         values, exog, whole, first = completed(self, self._fit_network, values, exog, first)
         self._fit_memory = self._fit_network.start(whole, exog, first)
         self._fit_network = copy.copy(self._fit_network)
@@ -440,6 +450,8 @@ class ESNForecaster(BaseForecaster):
         truth = values[:, :n_columns]
         fitted = causal(self._fit_network.one_step(whole, exog, first)[:, :n_columns], truth)
         self._fit_residuals = (truth[len(truth) - len(fitted) :] - fitted)[-_MOST_ERRORS:].copy()
+        if self._fit_is_new:
+            measure_new(self, given, values, exog, whole)
 
     # -------------------------------------------------------------- forecasting
 

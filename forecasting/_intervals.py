@@ -8,13 +8,16 @@ from typing import Any
 import numpy as np
 
 from ._levels import level_bounds
+from ._pooled_rows import centred
 from ._transforms import Chain
 
 __all__ = [
     "ConformalScores",
+    "allows_conformal",
     "conformal_bands",
     "conformal_origins",
     "draw_innovations",
+    "joint_draws",
     "path_bands",
     "path_quantiles",
 ]
@@ -45,17 +48,35 @@ def draw_innovations(
        in "Exploring the Limits of Bootstrap", 1992.
     """
     n_rows, n_columns = errors.shape
-    centred = errors - errors.mean(axis=0)
+    apart = errors - errors.mean(axis=0)
     length = int(np.ceil(np.sqrt(n_rows)))
     n_stretches = -(-n_steps // length)
     starts = rng.randint(n_rows, size=(n_stretches, n_paths))
     rows = starts[:, None, :] + np.arange(length)[:, None]
     rows = rows.reshape(-1, n_paths)[:n_steps] % n_rows
     # weights with variance 1 / n give sums with the covariance of a mean
-    shifts = centred.T @ rng.standard_normal((n_rows, n_paths)) / n_rows
-    drawn = np.moveaxis(centred[rows], 1, 2) + shifts.reshape(n_columns, n_paths)
+    shifts = apart.T @ rng.standard_normal((n_rows, n_paths)) / n_rows
+    drawn = np.moveaxis(apart[rows], 1, 2) + shifts.reshape(n_columns, n_paths)
     freedom = max(n_rows / _ROWS_EACH, _LEAST_FREEDOM)
     return drawn * np.sqrt(freedom / rng.chisquare(freedom, size=n_paths))
+
+
+def joint_draws(
+    errors: np.ndarray, horizon: int, n_steps: int, n_paths: int, rng: np.random.RandomState
+) -> np.ndarray:
+    """Draw errors (n_steps, D, n_paths), those of all steps of a horizon together.
+
+    Errors (n, horizon * D) of few origins are joined by their mirror images, as their own mean
+    is an error of the forecast too. All steps of a path share a factor that spreads paths as
+    Student's distribution is, as `draw_innovations` says.
+    """
+    paths = centred(errors.reshape(len(errors), horizon, -1))
+    n_blocks = -(-n_steps // horizon)
+    drawn = paths[rng.randint(len(paths), size=(n_paths, n_blocks))]
+    drawn = drawn.reshape(n_paths, n_blocks * horizon, -1)[:, :n_steps]
+    freedom = max(len(errors) / _ROWS_EACH, _LEAST_FREEDOM)
+    factors = np.sqrt(freedom / rng.chisquare(freedom, size=n_paths))
+    return np.moveaxis(drawn * factors[:, None, None], 0, 2)
 
 
 def path_quantiles(paths: np.ndarray, probabilities: list[float]) -> np.ndarray:
@@ -92,6 +113,14 @@ def conformal_origins(n_steps: int) -> tuple[int, np.ndarray]:
         np.linspace(n_train, n_steps - 1, min(n_calibration, _MOST_ORIGINS)).astype(int)
     )
     return n_train, ends
+
+
+def allows_conformal(n_steps: int, n_needed: int) -> bool:
+    """Whether a series has the rows that `conformal_origins` asks for.
+
+    `n_needed` is the number that a forecast has to follow.
+    """
+    return n_steps >= max(3 * _FEWEST_ORIGINS, -(-3 * n_needed // 2))
 
 
 @dataclass(frozen=True)

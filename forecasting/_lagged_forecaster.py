@@ -13,7 +13,7 @@ from echocast._checks import check_generator, check_number, check_option
 from ._adaptive import begin_scores
 from ._base import BaseForecaster
 from ._closed_loop import bands, completed, warn_if_bounded
-from ._intervals import ConformalScores, conformal_origins, draw_innovations
+from ._intervals import ConformalScores, conformal_origins, draw_innovations, joint_draws
 from ._lagged import LaggedModel, steps_of
 from ._mask import advance_masked, causal, complete, leading_rows, learn_masked
 
@@ -165,11 +165,7 @@ class LaggedForecaster(BaseForecaster):
         horizon = self._fit_model.horizon
         if horizon == 1:
             return draw_innovations(self._fit_errors, n_steps, n_paths, rng)
-        errors = self._fit_errors - self._fit_errors.mean(axis=0)
-        n_blocks = -(-n_steps // horizon)
-        drawn = errors[rng.randint(len(errors), size=(n_paths, n_blocks))]
-        drawn = drawn.reshape(n_paths, n_blocks * horizon, -1)
-        return np.moveaxis(drawn[:, :n_steps], 0, 2)
+        return joint_draws(self._fit_errors, horizon, n_steps, n_paths, rng)
 
     def _bands(self, points, exog, levels, probabilities):
         return bands(self, points, exog, levels, probabilities)

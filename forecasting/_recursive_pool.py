@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -13,17 +14,42 @@ from echocast.reservoir import ESNRegressor, continue_fit, without_rows
 
 from ._adaptive import begin_scores
 from ._automatic import choose_lags, safest_alpha
-from ._intervals import ConformalScores, conformal_origins
-from ._mask import advance_masked, leading_rows, repeat_known
+from ._intervals import ConformalScores, allows_conformal, conformal_origins
+from ._mask import advance_masked, causal, leading_rows, repeat_known
+from ._pool_errors import PoolScores, enough_errors, shared_errors
+from ._pooled_rows import canonical
 from ._recursive import RecursiveNetwork
 
-__all__ = ["advance_members", "learn_members", "learn_recursive_pool", "network_for", "pool_errors"]
+__all__ = [
+    "SharedErrors",
+    "advance_members",
+    "learn_members",
+    "learn_recursive_pool",
+    "measure_new",
+    "network_for",
+    "pool_errors",
+]
 
 _MOST_ERRORS = 1000
 _MOST_TRIALS = 20  # series whose closed loops are tried
 _TRIAL_STEPS = 50
 _MOST_RAISES = 10
 _FEWEST_ROWS = 4
+
+
+@dataclass(frozen=True)
+class SharedErrors:
+    """What is known of errors in a pool, for series that are new to it.
+
+    Parameters
+    ----------
+    steps : ndarray of shape (n_errors, n_columns)
+        Of single steps, transformed and in units of the spread of the rows of each series.
+    scores : PoolScores, optional
+    """
+
+    steps: np.ndarray
+    scores: PoolScores | None = None
 
 
 def learn_recursive_pool(
@@ -149,14 +175,19 @@ def learn_members(forecaster: Any, members: Sequence[Any], values: list, exog: l
     options = members[0]._network_options() | {"seed": members[0]._network_seed()}
     networks = learn_recursive_pool(whole, outside, season, **options)
     errors = pool_errors(networks, whole, outside)
+    shared = _shared(networks, whole, outside, [scaled for scaled, _ in errors])
     scores: list[Any] = [None] * len(members)
     if forecaster.interval != "bootstrap":
-        measured = _calibrate(whole, outside, season, options, members[0]._fit_form.n_columns)
+        n_columns = members[0]._fit_form.n_columns
+        measured = _calibrate(whole, outside, season, options, n_columns)
+        truth = [Y[:, :n_columns] for Y in whole]
+        shared = replace(shared, scores=PoolScores.of(measured, truth))
         scores = [begin_scores(one, forecaster.interval) for one in measured]
     for member, net, Y, X, lead, (scaled, in_units), score in zip(
         members, networks, whole, outside, leads, errors, scores
     ):
         member._fit_network, member._fit_lead, member._fit_scores = net, lead, score
+        member._fit_shared = shared
         member._fit_memory = net.start(Y, X, 0)
         member._fit_errors = scaled
         member._fit_residuals = in_units[:, : member._fit_form.n_columns]
@@ -171,13 +202,20 @@ def _calibrate(values, exog, season, options, n_columns):
         season,
         **options,
     )
-    scores = []
-    for net, Y, X, (n_train, ends) in zip(networks, values, exog, cuts):
-        n_ahead = ConformalScores.steps_for(len(Y) - n_train)
-        forecasts = net.paths_from(Y, X, ends, n_ahead)[:, :n_columns]
-        bends = net.chain.bends(n_columns)
-        scores.append(ConformalScores.measure(forecasts, Y[:, :n_columns], ends, bends))
-    return scores
+    return [
+        _measured(net, Y[:, :n_columns], Y, X, *cut)
+        for net, Y, X, cut in zip(networks, values, exog, cuts)
+    ]
+
+
+def _measured(network, truth, whole, exog, n_train, ends):
+    """Errors of a network that knows the first `n_train` rows, from the origins `ends`."""
+    n_columns = truth.shape[1]
+    forecasts = network.paths_from(
+        whole, exog, ends, ConformalScores.steps_for(len(truth) - n_train)
+    )
+    bends = network.chain.bends(n_columns)
+    return ConformalScores.measure(forecasts[:, :n_columns], truth, ends, bends)
 
 
 def advance_members(
@@ -215,3 +253,56 @@ def network_for(forecaster: Any, Y: np.ndarray, X: np.ndarray, first: int) -> tu
     for name in ("lags", "washout", "n_units", "esn"):
         setattr(network, name, getattr(forecaster._fit_network, name))
     return network, first + lead
+
+
+def _shared(networks, values, exog, errors):
+    """Errors of single steps of all series, in an order that does not depend on theirs."""
+    order = canonical(values, exog, np.zeros((len(values), 0)))
+    units = [_spread(net.chain.forward(Y)) for net, Y in zip(networks, values)]
+    return SharedErrors(shared_errors([errors[i] / units[i] for i in order]))
+
+
+def _spread(Z):
+    spread = Z.std(axis=0)
+    return np.where(spread > 0, spread, 1.0)
+
+
+def measure_new(
+    forecaster: Any, given: tuple, values: np.ndarray, exog: np.ndarray, whole: np.ndarray
+) -> None:
+    """Errors that the shared weights, which have seen no row of a new series, make in it.
+
+    Where its rows are too few to tell, errors of the pool are taken to its scale.
+
+    Parameters
+    ----------
+    forecaster : ESNForecaster
+        Its network has the transforms of the series.
+    given : tuple
+        Rows, exogenous rows and position of the first of them, as `_restart` got them.
+    values, exog, whole : ndarray
+        As `completed` gives them.
+    """
+    network, shared = forecaster._fit_network, forecaster._fit_shared
+    seen = ~np.isnan(values).any(axis=1)
+    Z = network.chain.forward(whole)
+    rows = network._inputs(Z, network._features(exog))
+    predicted = np.concatenate([p for _, p, _ in network._run(rows, np.zeros(network.n_units))])
+    own = (Z[1:] - predicted) / _spread(Z) / (1 - network.chain.leverage)
+    settled = min(max(network.washout, network.lags[-1] - 1), len(own) // 2)
+    own = own[settled:][seen[len(seen) - len(own) + settled :]][-_MOST_ERRORS:]
+    errors, factor = enough_errors(own, shared.steps, 1)
+    forecaster._fit_errors = factor * errors * _spread(Z)
+    if forecaster.interval == "bootstrap":
+        return
+    n_columns = forecaster._fit_form.n_columns
+    truth = values[:, :n_columns]
+    if allows_conformal(len(values), network.n_needed):
+        n_train, ends = conformal_origins(len(values))
+        n_first = len(given[0]) - len(values) + n_train
+        early, _ = network_for(forecaster, given[0][:n_first], given[1][:n_first], given[2])
+        scores = _measured(early, truth, whole, exog, n_train, ends)
+    else:
+        fitted = causal(network.one_step(whole, exog, 0)[:, :n_columns], truth)
+        scores = shared.scores.scaled(truth, fitted, network.chain.bends(n_columns))
+    forecaster._fit_scores = begin_scores(scores, forecaster.interval)

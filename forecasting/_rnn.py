@@ -14,9 +14,9 @@ from ._intervals import ConformalScores, conformal_origins, path_bands
 from ._lagged_forecaster import LaggedForecaster
 from ._levels import level_bounds
 from ._mask import advance_masked, leading_rows, repeat_known
+from ._pool_errors import enough_errors, shared_errors
 from ._pooled_rows import canonical
-from ._rnn_errors import enough_errors, joint_draws, shared_errors
-from ._rnn_network import RecurrentModel, chain_for_new, learn_networks
+from ._rnn_network import RecurrentModel, chain_for_new, learn_networks, warn_of_shortest
 from ._rnn_steps import DrawnSteps, QuantileSteps, learn_more
 
 __all__ = ["RNNForecaster"]
@@ -368,6 +368,8 @@ class RNNForecaster(LaggedForecaster):
         known = [repeat_known(Y, season) for Y in whole]
         settings = {"static": static, "seed": seed, **members[0]._settings()}
         models = learn_networks(known, outside, season, known=seen, **settings)
+        if self._is_direct and self.horizon is None:
+            warn_of_shortest(models, [len(Y) for Y in known], season)
         scores: list = [None] * len(members)
         if self.interval in ("adaptive", "conformal"):
             scores = self._calibrate_pool(members, whole, known, outside, seen, settings)
@@ -484,11 +486,8 @@ class RNNForecaster(LaggedForecaster):
     # -------------------------------------------------------------- forecasting
 
     def _innovations(self, n_steps, n_paths, rng):
-        horizon = self._fit_model.horizon
-        if horizon == 1 or not len(self._fit_errors):
-            return super()._innovations(n_steps, n_paths, rng)
-        drawn = joint_draws(self._fit_errors, horizon, n_steps, n_paths, rng)
-        return self._fit_factor * drawn
+        drawn = super()._innovations(n_steps, n_paths, rng)
+        return drawn if self._fit_model.horizon == 1 else self._fit_factor * drawn
 
     def _paths(self, n_steps, exog, n_paths, rng):
         if self.interval != "model":

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import copy
+import warnings
 from collections.abc import Callable, Sequence
 from functools import cache, partial
 from typing import Any
 
 import numpy as np
+
+from echocast._checks import stack_level
+from echocast.exceptions import EchocastWarning
 
 from ._automatic import choose_lags, fitted_chain
 from ._direct import direct_chain, direct_chains
@@ -17,7 +21,7 @@ from ._pooled_rows import canonical, mean_and_spread
 from ._rnn_steps import RecurrentSteps, RowView, train_networks
 from ._transforms import Chain, Standardize
 
-__all__ = ["RecurrentModel", "learn_networks"]
+__all__ = ["RecurrentModel", "chain_for_new", "learn_networks", "warn_of_shortest"]
 
 _MOST_STEPS = 100
 _FEWEST_ROWS = 4
@@ -232,9 +236,7 @@ def _window(lengths, n_columns, season, direct, lags, horizon, reference, owner)
         chosen = choose_lags(1 if lags is None else lags, int(lengths.sum()), n_columns, season,
                              owner)  # fmt: skip
         return [(0, 1)], chosen
-    wanted = horizon
-    if horizon is None:
-        wanted = max(1, min(max(2 * season, 12), median // 3, _MOST_STEPS))
+    wanted = _usual_horizon(season, median) if horizon is None else horizon
     if lags is None:
         longest = season if season > 1 else 3
         chosen = tuple(range(1, min(longest, max(2, median // 3)) + 1))
@@ -246,6 +248,24 @@ def _window(lengths, n_columns, season, direct, lags, horizon, reference, owner)
     if horizon is None:
         wanted = max(1, min(wanted, shortest - chosen[-1] - _FEWEST_ROWS))
     return [(wanted - 1, int(wanted))], chosen
+
+
+def _usual_horizon(season, median):
+    return max(1, min(max(2 * season, 12), median // 3, _MOST_STEPS))
+
+
+def warn_of_shortest(models: Sequence[RecurrentModel], n_rows: Sequence[int], season: int) -> None:
+    """Say that the shortest series of a pool leaves its direct networks fewer steps than usual."""
+    lengths = [n - model.chain.n_lost for n, model in zip(n_rows, models)]
+    usual, found = _usual_horizon(season, int(np.median(lengths))), models[0].horizon
+    if found < usual:
+        warnings.warn(
+            f"The shortest series ({min(n_rows)} rows) leaves `horizon` {found} instead of {usual} "
+            "for the whole pool; steps beyond it continue from the forecasts. Fit without that "
+            "series and `apply` to it later, or set `horizon`.",
+            EchocastWarning,
+            stacklevel=stack_level(),
+        )
 
 
 def _settled(params, lengths):

@@ -4,9 +4,10 @@ import numpy as np
 import pandas as pd
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.linear_model import Ridge
 
 from echocast.exceptions import InvalidParameterError
-from echocast.forecasting import ESNForecaster
+from echocast.forecasting import ESNForecaster, ReservoirForecaster
 from echocast.forecasting._adaptive import AdaptiveScores
 from echocast.forecasting._intervals import ConformalScores
 from echocast.forecasting._transforms import Chain, Standardize
@@ -79,6 +80,22 @@ def test_coverage_after_transforms(case, interval):
 @pytest.mark.parametrize("case", ["autoregression", "logarithm and differences"])
 def test_coverage_of_short_series(case):
     assert_covers(hits(case, 40, 60, "bootstrap"), slack=0.02)
+
+
+@pytest.mark.parametrize("strategy", ["direct", "multi_output"])
+def test_coverage_of_direct_forecasts_from_few_errors(strategy):
+    """22 errors of 6 steps that overlap; drawn as they are they cover 0.66 and 0.75."""
+    shares = []
+    for run in range(60):
+        y = walk(np.random.RandomState(run), 36)
+        model = ReservoirForecaster(
+            Ridge(), lags=2, strategy=strategy, horizon=6, season_length=1, random_state=run,
+            transforms=["difference", "standardize"],
+        ).fit(y[:30])  # fmt: skip
+        bands, truth = model.predict(6, level=[80, 95]).to_numpy(), y[30:]
+        inside = [(bands[:, k] <= truth) & (truth <= bands[:, k + 1]) for k in (1, 3)]
+        shares.append([covered.mean() for covered in inside])
+    assert_covers(np.array(shares), slack=0.02)
 
 
 @pytest.mark.slow

@@ -7,9 +7,10 @@ import pandas as pd
 import pytest
 from scipy.special import expit, ndtri
 
-from echocast.exceptions import ForecastDivergenceWarning, InvalidParameterError
+from echocast.exceptions import EchocastWarning, ForecastDivergenceWarning, InvalidParameterError
 from echocast.forecasting import ForecastSearchCV, ReservoirForecaster, RNNForecaster, backtest
-from echocast.forecasting._rnn_errors import enough_errors, joint_draws
+from echocast.forecasting._intervals import joint_draws
+from echocast.forecasting._pool_errors import enough_errors
 from echocast.forecasting._rnn_steps import RowView, between
 from echocast.reservoir import RNNRegressor, run_from
 
@@ -482,3 +483,12 @@ def test_series_that_are_too_short_say_what_to_do():
     pool = pd.concat({"a": Y, "b": Y[:5]}, names=["id", "month"])
     with pytest.raises(ValueError, match=r"the shortest series \(5\) .*`apply` to it later"):
         make("direct", pooling="global", lags=4).fit(pool)
+
+
+def test_a_short_series_that_takes_steps_from_a_pool_is_named():
+    pool = pd.concat({"a": Y, "b": Y, "c": Y[:20]}, names=["id", "month"])
+    settings = {"pooling": "global", "lags": 4, "max_iter": 1, "horizon": None}
+    with pytest.warns(EchocastWarning, match=r"\(20 rows\) leaves `horizon` 12 instead of 24"):
+        model = make("direct", **settings).fit(pool)
+    assert model.members_["a"].horizon_ == 12
+    make("direct", **settings | {"horizon": 12}).fit(pool)  # no warning of what was asked for
