@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.base import clone
 
 from echocast._checks import check_number, check_option, refuse
-from echocast.reservoir import ESNRegressor
+from echocast.reservoir import ESNRegressor, Seq2SeqRegressor
 
 from ._automatic import choose_lags
 from ._base import BaseForecaster
@@ -37,7 +37,9 @@ class ReservoirForecaster(LaggedForecaster):
     regressor : estimator, optional
         With ``fit(X, y)`` and ``predict(X)``, such as `ESNRegressor`, `DeepESNRegressor`,
         `NVARRegressor`, `LocalESNRegressor` (a wide field), `WindowESNRegressor`, Ridge,
-        HistGradientBoostingRegressor or a Pipeline. None is ``ESNRegressor(alpha="auto")``.
+        HistGradientBoostingRegressor or a Pipeline. `Seq2SeqRegressor` is told how steps stand
+        in rows (`window_order`, `n_variables`), and takes known columns with "multi_output"
+        only. None is ``ESNRegressor(alpha="auto")``.
         Parameters within it are set, and searched, as ``regressor__alpha``. Those called
         ``random_state`` that are None get a seed from the forecaster's own.
     lags : int, list of int or None, default=None
@@ -195,15 +197,35 @@ class ReservoirForecaster(LaggedForecaster):
         seeds = {name: int(rng.randint(2**31 - 1)) for name in unset}
         return regressor.set_params(**seeds) if seeds else regressor
 
+    def _told_of_rows(self, regressor, n_variables, n_known):
+        """The regressor, encoder-decoders within which know how steps stand in rows."""
+        writers = [
+            part
+            for part in (regressor, *regressor.get_params(deep=True).values())
+            if isinstance(part, Seq2SeqRegressor)
+        ]
+        if writers and n_known:
+            raise ValueError(
+                f"With strategy={self.strategy!r} rows hold {n_known} known column(s) beside the "
+                f"lags, which {type(writers[0]).__name__} would read as steps of the series. Use "
+                "strategy='multi_output' and a horizon of 2 or more, or leave out X, `calendar` "
+                "and `fourier`."
+            )
+        for part in writers:
+            part.set_params(window_order="newest_first", n_variables=n_variables)
+        return regressor
+
     def _model(self, values, exog, seed, known) -> LaggedModel:
-        regressor = self._seeded(seed)
+        steps = steps_of(self.strategy, self._horizon(len(values)))
+        n_known = exog.shape[1] if steps[0][1] == 1 else 0  # else they have a ridge of their own
+        regressor = self._told_of_rows(self._seeded(seed), values.shape[1], n_known)
         return self._lagged(
             values,
             exog,
             known=known,
             lags=lambda Z, E: self._lags(Z, has_memory(regressor)),
             make=step_model(regressor, int(self.context)),
-            steps=steps_of(self.strategy, self._horizon(len(values))),
+            steps=steps,
             n_jobs=self.n_jobs,
         )
 

@@ -263,6 +263,27 @@ def test_rows_of_a_table_are_windows_the_oldest_value_first():
     assert of_frame.feature_names_in_.tolist() == list(frame.columns)
 
 
+@pytest.mark.parametrize("order", ["oldest_first", "newest_first"])
+def test_rows_of_a_table_may_hold_several_values_for_each_step(order):
+    rng = np.random.RandomState(0)
+    A, y = rng.randn(30, 6, 2), rng.randn(30, 4, 2)
+    wanted = regressor("last", loss="gaussian").fit(A, y)
+    flip = slice(None, None, -1) if order == "newest_first" else slice(None)
+    rows, targets = A[:, flip].reshape(30, 12), y.reshape(30, 8)
+    model = regressor("last", loss="gaussian", n_variables=2, window_order=order)
+    assert_array_equal(model.fit(rows, targets).theta_, wanted.theta_)
+    assert model.horizon_ == 4
+    assert_array_equal(model.predict(rows), wanted.predict(A).reshape(30, 8))
+    assert_array_equal(
+        model.predict_quantiles(rows, [0.1, 0.9]),
+        wanted.predict_quantiles(A, [0.1, 0.9]).reshape(30, 8, 2),
+    )
+    assert_allclose(model.score(rows, targets), wanted.score(A, y))
+    for bad_rows, bad_y, name in ((rows[:, 1:], targets, "X, 11"), (rows, targets[:, 1:], "y, 7")):
+        with pytest.raises(InvalidParameterError, match=f"'n_variables' .* columns of {name}"):
+            clone(model).fit(bad_rows, bad_y)
+
+
 def test_forecasters_know_that_its_rows_have_no_memory():
     A, y = windows(waves(60), 8, 4)
     for dtype in ("float32", "float64"):  # rows are rounded otherwise alone than together
@@ -315,7 +336,7 @@ def test_early_stopping_keeps_the_best_weights():
 
 PARAMETERS = [
     ("hidden_layer_sizes", 0), ("cell", "elman"), ("attention", "luong"), ("start", "zeros"),
-    ("window_order", "auto"),
+    ("window_order", "auto"), ("n_variables", 0), ("n_variables", 1.5),
     ("teacher_forcing", 1.5), ("teacher_forcing", "linear"), ("loss", "mse"), ("quantile", 0.0),
     ("quantile", "median"), ("solver", "lbfgs"), ("learning_rate", 0.1), ("max_iter", -1),
     ("bidirectional", "no"), ("dtype", "float16"), ("n_jobs", 0), ("weight_init", None),

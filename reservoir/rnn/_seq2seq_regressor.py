@@ -10,7 +10,7 @@ from sklearn.base import MultiOutputMixin, RegressorMixin
 from sklearn.metrics import r2_score
 from sklearn.utils.validation import check_is_fitted
 
-from echocast._checks import check_generator, check_option
+from echocast._checks import check_flag, check_generator, check_number, check_option, refuse
 
 from .._base import transactional
 from .._sequences import SequenceLayout, _is_frame, _is_sequence_list, _ndim, _shape
@@ -51,8 +51,11 @@ class Seq2SeqRegressor(MultiOutputMixin, RegressorMixin, BaseSeq2Seq):
         What the decoder reads before its first step: numbers that are learnt, or the last row of
         X, whose first columns then must be the quantities in y (a series and its future).
     window_order : {"oldest_first", "newest_first"}, default="oldest_first"
-        How values stand in the rows of a 2-D X; "newest_first" is the order of
-        `ReservoirForecaster` and of other libraries that hand on lags.
+        How steps stand in the rows of a 2-D X; "newest_first" is the order of libraries that hand
+        on lags.
+    n_variables : int, default=1
+        Values of each step in the rows of a 2-D X, side by side, and in those of a 2-D y: with
+        two, ``[a(1), b(1), a(2), b(2), ...]``.
     teacher_forcing : float, str or callable, default="scheduled"
         Probability with which the decoder is given the true last output in training, rather than
         its own. "scheduled" falls linearly from 1 to 0 over 71 % of the updates [3]_; see
@@ -134,6 +137,7 @@ class Seq2SeqRegressor(MultiOutputMixin, RegressorMixin, BaseSeq2Seq):
         attention: str | None = None,
         start: str = "learned",
         window_order: str = "oldest_first",
+        n_variables: int = 1,
         teacher_forcing: Any = "scheduled",
         loss: str = "squared_error",
         quantile: Any = 0.5,
@@ -165,6 +169,7 @@ class Seq2SeqRegressor(MultiOutputMixin, RegressorMixin, BaseSeq2Seq):
         self.attention = attention
         self.start = start
         self.window_order = window_order
+        self.n_variables = n_variables
         self.teacher_forcing = teacher_forcing
         self.loss = loss
         self.quantile = quantile
@@ -194,6 +199,7 @@ class Seq2SeqRegressor(MultiOutputMixin, RegressorMixin, BaseSeq2Seq):
         check_option("loss", self.loss, owner, _LOSSES)
         check_option("start", self.start, owner, ("last", "learned"))
         check_option("window_order", self.window_order, owner, ("newest_first", "oldest_first"))
+        check_number("n_variables", self.n_variables, owner, low=1, integer=True)
         _checked_levels("quantile", self.quantile, owner)
         return super()._check_params(owner)
 
@@ -207,8 +213,8 @@ class Seq2SeqRegressor(MultiOutputMixin, RegressorMixin, BaseSeq2Seq):
         ----------
         X : array of shape (n_sequences, n_steps, n_features), or list of 2-D arrays
             Sequences, perhaps of different lengths: in a 3-D array trailing rows of NaN are
-            padding. In a 2-D array or frame each row is a sequence of single numbers, see
-            `window_order`.
+            padding. In a 2-D array or frame each row is a sequence, see `window_order` and
+            `n_variables`.
         y : array-like of shape (n_sequences, horizon, n_targets), (n_sequences, horizon) or \
 (n_sequences,)
             What comes after each of them; predictions have the same number of axes.
@@ -274,7 +280,7 @@ class Seq2SeqRegressor(MultiOutputMixin, RegressorMixin, BaseSeq2Seq):
             bias[: len(mean)] = mean
 
     def _read(self, X, *, reset, dtype):
-        """Sequences; rows of a 2-D X are sequences of single numbers."""
+        """Sequences; rows of a 2-D X are sequences, too."""
         if hasattr(X, "index") and getattr(X.index, "nlevels", 1) > 1:
             windows = False
         else:
@@ -287,11 +293,23 @@ class Seq2SeqRegressor(MultiOutputMixin, RegressorMixin, BaseSeq2Seq):
             )
         if reset:
             self._fit_windows, self._fit_turned = windows, self.window_order == "newest_first"
+            self._fit_n_variables = int(self.n_variables) if windows else 1
         sequences = read_sequences(self, X, reset=reset, dtype=dtype, windows=windows)
-        if not (windows and self._fit_turned):
+        if not windows:
             return sequences
-        rows = sequences.rows.reshape(sequences.layout.n_sequences, -1)[:, ::-1]
-        return replace(sequences, rows=rows.reshape(-1, 1))
+        n, k = sequences.layout.n_sequences, self._fit_n_variables
+        self._divided("X", len(sequences.rows) // n)
+        steps = sequences.rows.reshape(n, -1, k)
+        steps = steps[:, ::-1] if self._fit_turned else steps
+        layout = replace(sequences.layout, indptr=steps.shape[1] * np.arange(n + 1))
+        rows = np.ascontiguousarray(steps.reshape(-1, k))
+        return replace(sequences, rows=rows, layout=layout)
+
+    def _divided(self, name, n_columns):
+        """Refuse rows that do not hold all variables of each step."""
+        if n_columns % self._fit_n_variables:
+            rule = f"a divisor of the number of columns of {name}, {n_columns}"
+            refuse("n_variables", type(self).__name__, rule, self._fit_n_variables)
 
     def _read_targets(self, y, layout, dtype):
         """Targets (n_sequences, horizon, n_targets), and the shape in which they came."""
@@ -309,7 +327,10 @@ class Seq2SeqRegressor(MultiOutputMixin, RegressorMixin, BaseSeq2Seq):
             raise ValueError(f"Found array with dim {len(shape)}: y of {owner} has at most 3 axes.")
         flat = y.reshape(shape[0], -1) if len(shape) == 3 else y
         flat, _ = read_vector_targets(flat, layout, dtype=dtype, owner=owner)
-        return flat.reshape(len(flat), *(shape[1:] if len(shape) == 3 else (-1, 1))), shape
+        if len(shape) == 3:
+            return flat.reshape(shape), shape
+        self._divided("y", flat.shape[1])
+        return flat.reshape(len(flat), -1, self._fit_n_variables), shape
 
     def _read_known(self, X_future, layout, dtype):
         n = layout.n_sequences
@@ -409,7 +430,7 @@ class Seq2SeqRegressor(MultiOutputMixin, RegressorMixin, BaseSeq2Seq):
     def _in_the_form_of_fit(self, values):
         """Values (n, horizon, n_targets, ...) with as many axes as the y of fit."""
         if self._fit_y_ndim < 3:
-            values = values[:, :, 0]
+            values = values.reshape(len(values), -1, *values.shape[3:])
         return values[:, 0] if self._fit_y_ndim == 1 else values
 
     def predict(self, X: Any, *, X_future: Any = None, return_attention: bool = False) -> Any:
@@ -436,6 +457,7 @@ class Seq2SeqRegressor(MultiOutputMixin, RegressorMixin, BaseSeq2Seq):
             If X or X_future do not fit those of fit, or there is no attention to return.
         """
         check_is_fitted(self)
+        check_flag("return_attention", return_attention, "predict")
         if return_attention and self._fit_network.attention is None:
             raise ValueError(
                 "return_attention=True, but the model has none; fit with attention='additive'."
