@@ -18,6 +18,7 @@ from echocast._checks import check_generator, check_jobs, check_number, check_op
 from ._activations import activations
 from ._sequences import SequenceLayout, read_rows
 
+from ._time_chunks import TimeChunks, check_time_chunks, in_step
 __all__ = ["BaseReservoir", "harvest", "resolve_washout", "transactional", "visit"]
 
 _Method = TypeVar("_Method", bound=Callable[..., Any])
@@ -83,15 +84,24 @@ def harvest(
     noise: float = 0.0,
     rng: np.random.RandomState | None = None,
 ) -> Iterator[tuple[int, int, np.ndarray]]:
+    chunks: TimeChunks | None = None,
     """Yield (sequence, first step, states) over all sequences, in time order within each.
 
-    The states are a view on a reused buffer, valid until the next item.
+    The states are a view on a reused buffer, valid until the next item. With `chunks` a single
+    sequence comes in the order of `TimeChunks.blocks`, and may end in `OutOfStep`.
     """
     from ._drive import iter_sequences, state_blocks
 
     if layout.n_sequences == 1:
         x0 = None if initial_states is None else initial_states[0]
         blocks = state_blocks(reservoir, rows, x0, feedback=feedback, noise=noise, rng=rng)
+        if chunks is not None:
+            start = np.zeros(reservoir.n_units, reservoir.dtype) if x0 is None else x0
+            blocks = chunks.blocks([reservoir], rows, [start], feedback)
+            if blocks is not None:
+                for first, states in blocks:
+                    yield 0, first, states
+                return
         for start, states in blocks:
             yield 0, start, states
         return
@@ -109,16 +119,23 @@ def visit(
     write: Callable[[slice, np.ndarray], None],
     n_jobs: int | None,
 ) -> None:
+    chunks: TimeChunks | None = None,
     """Call `write` with a slice of the stacked rows and their states, for all rows.
 
-    Groups of sequences run on `n_jobs` threads. They are the groups of a run on one thread, so
-    the states do not depend on the number of threads by a single bit.
+    With `chunks` it may be called anew for all rows, if the chunks of a single sequence did not
+    meet: what it writes must not depend on what it wrote before. Groups of sequences run on
+    `n_jobs` threads. They are the groups of a run on one thread, so the states do not depend on
+    the number of threads by a single bit.
     """
     n_threads = effective_n_jobs(n_jobs) if layout.n_sequences > 1 else 1
     if n_threads == 1:
-        for i, start, states in harvest(reservoir, rows, layout, initial_states):
-            first = layout.indptr[i] + start
-            write(slice(first, first + len(states)), states)
+
+        def run_all():
+            for i, start, states in harvest(reservoir, rows, layout, initial_states, chunks=chunks):
+                first = layout.indptr[i] + start
+                write(slice(first, first + len(states)), states)
+
+        in_step(chunks, run_all)
         return
     from ._drive import iter_sequences, sequence_groups
 
@@ -148,6 +165,7 @@ class BaseReservoir(BaseEstimator):
         check_option("predict_state", self.predict_state, owner, ("auto", "continue", "reset"))
         check_jobs(getattr(self, "n_jobs", None), owner)
         return self._check_weights()
+        check_time_chunks(getattr(self, "time_chunks", None), owner)
 
     def _check_weights(self) -> Any:
         """Check the parameters that weights are drawn from, and return the dtype."""
@@ -163,6 +181,24 @@ class BaseReservoir(BaseEstimator):
         return np.dtype(_dtype_name(self.dtype))
 
     def _check_washout(self) -> None:
+    def _new_chunks(self, like: Any = None) -> TimeChunks | None:
+        """How this call runs a long sequence in chunks; `like` is a fitted model's example."""
+        asked = getattr(self, "time_chunks", None)
+        check_time_chunks(asked, type(self).__name__)
+        if asked is None:
+            return None
+        if like is None:
+            return TimeChunks(asked)
+        # Where fit found no use for chunks, nor are they tried again.
+        return TimeChunks(asked, warmup=like.sync_warmup_) if like.time_chunks_ > 1 else None
+
+    def _remember_chunks(self, chunks: TimeChunks | None) -> None:
+        """Publish how the last fit ran."""
+        if hasattr(self, "time_chunks"):
+            run = TimeChunks(1) if chunks is None else chunks
+            self.time_chunks_, self.sync_warmup_ = run.n_chunks, run.warmup
+            self.sync_error_ = run.error
+
         check_number(
             "washout", self.washout, type(self).__name__, low=0, integer=True, also=("auto",)
         )
@@ -281,7 +317,8 @@ class BaseReservoir(BaseEstimator):
         rows, layout = self._read_new(X, groups)
         x0 = self._initial_states(layout, initial_state)
         states = np.empty((len(rows), self._fit_reservoir.n_units), dtype=rows.dtype)
-        visit(self._fit_reservoir, rows, layout, x0, states.__setitem__, self.n_jobs)
+        chunks = self._new_chunks(like=self)
+        visit(self._fit_reservoir, rows, layout, x0, states.__setitem__, self.n_jobs, chunks)
         return layout.restore(states)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
 
@@ -17,6 +17,7 @@ from ._machine import Reservoir
 from ._regressor import SequenceRegressor
 from ._sequences import SequenceLayout
 from ._stepping import make_advance
+from ._time_chunks import TimeChunks, check_time_chunks
 
 __all__ = ["DeepESNRegressor", "ReservoirStack"]
 
@@ -31,6 +32,7 @@ class ReservoirStack:
 
     layers: tuple[Reservoir, ...]
     include_input: bool
+    chunks: TimeChunks | None = None
 
     @property
     def dtype(self) -> np.dtype:
@@ -53,6 +55,10 @@ class ReservoirStack:
     def n_features(self) -> int:
         return self.n_states + (self.layers[0].n_inputs if self.include_input else 0)
 
+    def chunked(self, chunks: TimeChunks) -> ReservoirStack:
+        """A machine that runs a single sequence in chunks."""
+        return replace(self, chunks=chunks)
+
     def start(self, rows: np.ndarray, layout: SequenceLayout) -> np.ndarray:
         """Zero states."""
         return np.zeros((layout.n_sequences, self.n_states), dtype=self.dtype)
@@ -65,6 +71,19 @@ class ReservoirStack:
 
         edges, states = self.edges, states.copy()
         buffer = np.empty((0, self.n_features), dtype=self.dtype)
+        if self.chunks is not None and layout.n_sequences == 1:
+            parts = [states[0, a:b] for a, b in pairwise(edges)]
+            chunks = self.chunks.blocks(self.layers, rows, parts)
+            if chunks is not None:
+                for start, block in chunks:
+                    if len(buffer) < len(block):
+                        buffer = np.empty((len(block), self.n_features), dtype=self.dtype)
+                    features = buffer[: len(block)]
+                    features[:, : edges[-1]] = block
+                    if self.include_input:
+                        features[:, edges[-1] :] = rows[start : start + len(block)]
+                    yield 0, start, features, block[-1]
+                return
         lowest = harvest(self.layers[0], rows, layout, states[:, : edges[1]])
         for i, start, block in lowest:
             if len(buffer) < len(block):
@@ -156,6 +175,8 @@ class DeepESNRegressor(SequenceRegressor):
         Kind of the first layer's input weights; those between layers are uniform.
     target : {"value", "increment"}, default="value"
         With "increment" it learns ``y - X`` and adds X back, as in `ESNRegressor`.
+    time_chunks : int, "auto" or None, default=None
+        Run a single long sequence as so many chunks side by side, as in `ESNRegressor`.
 
     Attributes
     ----------
@@ -172,6 +193,8 @@ class DeepESNRegressor(SequenceRegressor):
         groups.
     last_output_ : ndarray or dict
         Last target of fit, in the same form.
+    time_chunks_, sync_warmup_, sync_error_ : int, int, float
+        How the last fit ran; see `ESNRegressor`.
     n_features_in_, feature_names_in_ : int, ndarray of str
 
     References
@@ -216,6 +239,7 @@ class DeepESNRegressor(SequenceRegressor):
         dtype: Any = "float64",
         input_weights: Any = "uniform",
         target: str = "value",
+        time_chunks: Any = None,
     ):
         self.n_layers = n_layers
         self.n_units = n_units
@@ -239,6 +263,7 @@ class DeepESNRegressor(SequenceRegressor):
         self.dtype = dtype
         self.input_weights = input_weights
         self.target = target
+        self.time_chunks = time_chunks
 
     def _check_params(self):
         from ._weights import check_connectivity
@@ -253,6 +278,7 @@ class DeepESNRegressor(SequenceRegressor):
         if not callable(self.activation):
             check_option("activation", self.activation, owner, activations())
         check_option("predict_state", self.predict_state, owner, ("auto", "continue", "reset"))
+        check_time_chunks(self.time_chunks, owner)
         self._check_learning()
         return self._check_dtype()
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from ._base import harvest
 from ._sequences import SequenceLayout
+from ._time_chunks import TimeChunks
 
 __all__ = ["ESNMachine", "teacher_feedback"]
 
@@ -41,6 +42,7 @@ class ESNMachine:
         self.noise = 0.0
         self.rng: np.random.RandomState | None = None
         self.rng_start: Any = None
+        self.chunks: TimeChunks | None = None
 
     def for_training(
         self, feedback: np.ndarray | None, noise: float, rng: np.random.RandomState
@@ -52,6 +54,12 @@ class ESNMachine:
         machine = copy.copy(self)
         machine.feedback, machine.noise, machine.rng = feedback, noise, rng
         machine.rng_start = rng.get_state()
+        return machine
+
+    def chunked(self, chunks: TimeChunks) -> ESNMachine:
+        """A machine that runs a single sequence in chunks; noise is drawn step by step, though."""
+        machine = copy.copy(self)
+        machine.chunks = None if self.noise else chunks
         return machine
 
     def start(self, rows: np.ndarray | None, layout: SequenceLayout) -> np.ndarray:
@@ -71,6 +79,7 @@ class ESNMachine:
             feedback=self.feedback,
             noise=self.noise,
             rng=self.rng,
+            chunks=self.chunks,
         ):
             if not self.include_input:
                 yield i, start, block, block[-1]

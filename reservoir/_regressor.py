@@ -29,6 +29,7 @@ from ._sequences import (
     read_weights,
     refuse_reordered,
 )
+from ._time_chunks import in_step
 
 __all__ = ["SequenceRegressor"]
 
@@ -85,7 +86,7 @@ class SequenceRegressor(
         washouts = self._washouts(data.layout, stream=False)
         states = self._fit_reservoir.start(data.rows, data.layout)
         rows = self._training_rows(data, washouts, states)
-        self._publish(self._solve(rows))
+        self._publish(self._in_chunks(rows, self._solve))
         self._remember_all(data, rows.final_states(), np.zeros_like(washouts))
         return self
 
@@ -111,9 +112,7 @@ class SequenceRegressor(
         data = self._prepare(X, y, sample_weight, groups, first=first, stream=True)
         washouts, states = self._resume(data, first)
         rows = self._training_rows(data, washouts, states)
-        old = getattr(self, "_fit_factor", None)
-        factor = self._new_factor(rows) if old is None else old.copy()
-        self._absorb(factor, rows)
+        factor = self._in_chunks(rows, self._absorbed)
         if factor.n_samples == 0:
             self._fit_factor = factor
         else:
@@ -181,9 +180,25 @@ class SequenceRegressor(
         dtype = self._fit_reservoir.dtype
         return RidgeFactor(rows.n_features, rows.n_targets, method=method, dtype=dtype)
 
+    def _absorbed(self, rows):
+        """The statistics so far with these rows added; the old ones stay as they are."""
+        old = getattr(self, "_fit_factor", None)
+        factor = self._new_factor(rows) if old is None else old.copy()
+        self._absorb(factor, rows)
+        return factor
+
     def _absorb(self, factor, rows):
         for block in rows():
             factor.update(*block)
+
+    def _in_chunks(self, rows, job):
+        """job(rows), which reads the rows in chunks of time if the parameters say so."""
+        chunks = self._new_chunks()
+        if chunks is not None:
+            rows.machine = rows.machine.chunked(chunks)
+        result = in_step(chunks, lambda: job(rows))
+        self._remember_chunks(chunks)
+        return result
 
     def _solve_factor(self, factor):
         from ._readout import solve_factor
@@ -384,16 +399,25 @@ class SequenceRegressor(
     def _predict_rows(self, rows, layout, initial_state):
         states = self._start_states(rows, layout, initial_state)
         outputs = np.empty((len(rows), self._fit_n_targets), dtype=rows.dtype)
-        for i, start, features, _ in self._fit_reservoir.blocks(rows, layout, states):
-            first = layout.indptr[i] + start
-            outputs[first : first + len(features)] = self._read_out(features)
+        self._visit(rows, layout, states, outputs, self._read_out)
         return outputs
+
+    def _visit(self, rows, layout, states, out, function):
+        """Write the function of the features of all rows to `out`."""
+        machine, chunks = self._fit_reservoir, self._new_chunks(like=self)
+        if chunks is not None:
+            machine = machine.chunked(chunks)
+
+        def run_all():
+            for i, start, features, _ in machine.blocks(rows, layout, states):
+                first = layout.indptr[i] + start
+                out[first : first + len(features)] = function(features)
+
+        in_step(chunks, run_all)
 
     def _write_states(self, rows, layout, initial_state, out):
         states = self._start_states(rows, layout, initial_state)
-        for i, start, features, _ in self._fit_reservoir.blocks(rows, layout, states):
-            first = layout.indptr[i] + start
-            out[first : first + len(features)] = features[:, : out.shape[1]]
+        self._visit(rows, layout, states, out, lambda features: features[:, : out.shape[1]])
 
     def _read_out(self, features):
         """Outputs (n_rows, n_targets) of rows of features."""

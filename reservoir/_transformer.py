@@ -12,6 +12,7 @@ from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from ._base import BaseReservoir, harvest, transactional
 from ._sequence_tools import is_single, keeps_sequences
 from ._sequences import read_rows
+from ._time_chunks import in_step
 
 __all__ = ["ReservoirTransformer"]
 
@@ -60,6 +61,8 @@ class ReservoirTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Ba
         the same bits for any number.
     input_weights : str, matrix or callable, default="uniform"
         Kind of input weights: "uniform", "bernoulli", "gaussian", "one_input_per_unit".
+    time_chunks : int, "auto" or None, default=None
+        Run a single long sequence as so many chunks side by side; see `ESNRegressor`.
 
     Attributes
     ----------
@@ -67,6 +70,8 @@ class ReservoirTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Ba
         The fixed weights.
     state_ : ndarray of shape (n_units,), (n_sequences, n_units) or dict
         State after the last step of fit, for each sequence.
+    time_chunks_, sync_warmup_, sync_error_ : int, int, float
+        How the last fit ran; see `ESNRegressor`.
     n_features_in_, feature_names_in_ : int, ndarray of str
 
     See Also
@@ -108,6 +113,7 @@ class ReservoirTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Ba
         dtype: str = "float64",
         n_jobs: int | None = None,
         input_weights: Any = "uniform",
+        time_chunks: int | str | None = None,
     ) -> None:
         self.n_units = n_units
         self.spectral_radius = spectral_radius
@@ -123,6 +129,7 @@ class ReservoirTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Ba
         self.dtype = dtype
         self.n_jobs = n_jobs
         self.input_weights = input_weights
+        self.time_chunks = time_chunks
 
     def fit(self, X: Any, y: Any = None, *, groups: Any = None) -> Self:
         """Draw the reservoir and run it over X to learn the state that X ends in.
@@ -174,11 +181,17 @@ class ReservoirTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Ba
         self._fit_reservoir = self._build_reservoir(rows.shape[1], 0, self._random(), dtype)
         last_states = np.zeros((layout.n_sequences, self.n_units), dtype=dtype)
         states = None if keep is None else np.empty((len(rows), self.n_units), dtype=dtype)
-        for i, start, block in harvest(self._fit_reservoir, rows, layout):
-            last_states[i] = block[-1]
-            if states is not None:
-                first = layout.indptr[i] + start
-                states[first : first + len(block)] = block
+        chunks = self._new_chunks()
+
+        def run_all():
+            for i, start, block in harvest(self._fit_reservoir, rows, layout, chunks=chunks):
+                last_states[i] = block[-1]
+                if states is not None:
+                    first = layout.indptr[i] + start
+                    states[first : first + len(block)] = block
+
+        in_step(chunks, run_all)
+        self._remember_chunks(chunks)
         self._remember_end(layout, last_states)
         if keep is not None:
             keep.append(_lowered(layout.restore(states), X))

@@ -11,6 +11,7 @@ __all__ = [
     "InvalidParameterError",
     "TrainingDivergedError",
     "UnscaledDataWarning",
+    "NotContractingWarning",
 ]
 
 
@@ -44,6 +45,10 @@ class InsertedRowsWarning(EchocastWarning):
 
 class UnscaledDataWarning(EchocastWarning):
     """Data so large, small or far from zero that training a network on them fails silently."""
+
+
+class NotContractingWarning(EchocastWarning):
+    """A reservoir forgets its start too slowly to run in chunks: steps are run one by one."""
 
 
 class ForecastDivergedError(RuntimeError):
