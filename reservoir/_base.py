@@ -17,8 +17,8 @@ from echocast._checks import check_generator, check_jobs, check_number, check_op
 
 from ._activations import activations
 from ._sequences import SequenceLayout, read_rows
-
 from ._time_chunks import TimeChunks, check_time_chunks, in_step
+
 __all__ = ["BaseReservoir", "harvest", "resolve_washout", "transactional", "visit"]
 
 _Method = TypeVar("_Method", bound=Callable[..., Any])
@@ -83,8 +83,8 @@ def harvest(
     feedback: np.ndarray | None = None,
     noise: float = 0.0,
     rng: np.random.RandomState | None = None,
-) -> Iterator[tuple[int, int, np.ndarray]]:
     chunks: TimeChunks | None = None,
+) -> Iterator[tuple[int, int, np.ndarray]]:
     """Yield (sequence, first step, states) over all sequences, in time order within each.
 
     The states are a view on a reused buffer, valid until the next item. With `chunks` a single
@@ -94,7 +94,6 @@ def harvest(
 
     if layout.n_sequences == 1:
         x0 = None if initial_states is None else initial_states[0]
-        blocks = state_blocks(reservoir, rows, x0, feedback=feedback, noise=noise, rng=rng)
         if chunks is not None:
             start = np.zeros(reservoir.n_units, reservoir.dtype) if x0 is None else x0
             blocks = chunks.blocks([reservoir], rows, [start], feedback)
@@ -102,6 +101,7 @@ def harvest(
                 for first, states in blocks:
                     yield 0, first, states
                 return
+        blocks = state_blocks(reservoir, rows, x0, feedback=feedback, noise=noise, rng=rng)
         for start, states in blocks:
             yield 0, start, states
         return
@@ -118,8 +118,8 @@ def visit(
     initial_states: np.ndarray,
     write: Callable[[slice, np.ndarray], None],
     n_jobs: int | None,
-) -> None:
     chunks: TimeChunks | None = None,
+) -> None:
     """Call `write` with a slice of the stacked rows and their states, for all rows.
 
     With `chunks` it may be called anew for all rows, if the chunks of a single sequence did not
@@ -164,8 +164,8 @@ class BaseReservoir(BaseEstimator):
         owner = type(self).__name__
         check_option("predict_state", self.predict_state, owner, ("auto", "continue", "reset"))
         check_jobs(getattr(self, "n_jobs", None), owner)
-        return self._check_weights()
         check_time_chunks(getattr(self, "time_chunks", None), owner)
+        return self._check_weights()
 
     def _check_weights(self) -> Any:
         """Check the parameters that weights are drawn from, and return the dtype."""
@@ -180,7 +180,6 @@ class BaseReservoir(BaseEstimator):
         check_option("dtype", _dtype_name(self.dtype), owner, ("float32", "float64"))
         return np.dtype(_dtype_name(self.dtype))
 
-    def _check_washout(self) -> None:
     def _new_chunks(self, like: Any = None) -> TimeChunks | None:
         """How this call runs a long sequence in chunks; `like` is a fitted model's example."""
         asked = getattr(self, "time_chunks", None)
@@ -199,6 +198,7 @@ class BaseReservoir(BaseEstimator):
             self.time_chunks_, self.sync_warmup_ = run.n_chunks, run.warmup
             self.sync_error_ = run.error
 
+    def _check_washout(self) -> None:
         check_number(
             "washout", self.washout, type(self).__name__, low=0, integer=True, also=("auto",)
         )

@@ -9,6 +9,7 @@ __all__ = [
     "IllConditionedWarning",
     "InsertedRowsWarning",
     "InvalidParameterError",
+    "NotContractingWarning",
     "TrainingDivergedError",
     "UnscaledDataWarning",
     "NotContractingWarning",
@@ -43,12 +44,12 @@ class InsertedRowsWarning(EchocastWarning):
     """The index of y has gaps, which were filled with missing rows, as `missing` asks for."""
 
 
-class UnscaledDataWarning(EchocastWarning):
-    """Data so large, small or far from zero that training a network on them fails silently."""
-
-
 class NotContractingWarning(EchocastWarning):
     """A reservoir forgets its start too slowly to run in chunks: steps are run one by one."""
+
+
+class UnscaledDataWarning(EchocastWarning):
+    """Data so large, small or far from zero that training a network on them fails silently."""
 
 
 class ForecastDivergedError(RuntimeError):
