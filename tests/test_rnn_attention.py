@@ -6,7 +6,12 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 import oracles_seq2seq as oracles
-from echocast.reservoir import AttentionDisplay, Seq2SeqRegressor, Seq2SeqTransducer
+from echocast.reservoir import (
+    AttentionDisplay,
+    RNNRegressor,
+    Seq2SeqRegressor,
+    Seq2SeqTransducer,
+)
 from echocast.reservoir.rnn import _ops as ops
 from echocast.reservoir.rnn._attention import Memory, additive_attention, dot_attention
 from echocast.reservoir.rnn._init import initialise_cell
@@ -288,3 +293,27 @@ def test_maps_that_cannot_be_drawn(model):
     without = model.set_params(attention=None).fit(["ab", "b"], ["b", "ab"])
     with pytest.raises(ValueError, match="fit with attention='additive'"):
         AttentionDisplay.from_estimator(without, "ab")
+
+
+def test_a_map_of_attention_with_what_is_known_beforehand():
+    rng = np.random.RandomState(0)
+    X, y, known = rng.randn(20, 6), rng.randn(20, 3), rng.randn(20, 3, 2)
+    regressor = Seq2SeqRegressor(attention="dot", max_iter=1, random_state=0)
+    regressor.fit(X, y, X_future=known)
+    display = AttentionDisplay.from_estimator(regressor, X[4], X_future=known[4])
+    wanted = regressor.predict(X[4:5], X_future=known[4:5], return_attention=True)[1][0]
+    assert_array_equal(display.image_.get_array(), wanted)
+
+
+@pytest.mark.parametrize(("weights", "error", "says"), [
+    ([["a"]], ValueError, "attention holds strings"),
+    ([[0.5, np.nan]], ValueError, "`attention` holds NaN"),
+])  # fmt: skip
+def test_weights_of_attention_are_numbers(weights, error, says):
+    with pytest.raises(error, match=says):
+        AttentionDisplay(weights).plot()
+
+
+def test_only_encoder_decoders_are_drawn_from_themselves():
+    with pytest.raises(TypeError, match=r"got RNNRegressor.*AttentionDisplay\(weights\)"):
+        AttentionDisplay.from_estimator(RNNRegressor(), np.zeros((3, 1)))

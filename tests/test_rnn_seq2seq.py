@@ -1,5 +1,6 @@
 """Encoder and decoder for symbols: gradients, formulas, beams, ends, and learning."""
 
+import itertools
 import pickle
 
 import numpy as np
@@ -143,6 +144,27 @@ def test_beams_are_those_of_the_oracle(kind, width):
         worth, ids = max(found)
         assert_allclose(written.worth, worth, rtol=1e-9)
         assert written.ids.tolist() == ids
+
+
+@kinds
+def test_a_wide_beam_finds_the_best_of_all_outputs_whose_probabilities_add_up_to_one(kind):
+    most = 3
+    model = fitted(kind, max_length=most)
+    own, n = oracle(model), len(model.target_symbols_)
+    for x, [written] in ((x, model._written(model._pairs([x]), 200)) for x in words(3, seed=8)):
+        at_first = own.begin(ids_of(model, x))
+        total, best = 0.0, (-np.inf, None)
+        for length in range(most + 1):
+            for ids in itertools.product(range(n), repeat=length):
+                at, before, logs = at_first, own.end, 0.0
+                for symbol in [*ids, own.end][:most]:  # the end is no longer asked for after most
+                    following, at, _ = own.next(at, before)
+                    logs, before = logs + following[symbol], symbol
+                total += np.exp(logs)
+                best = max(best, (logs / min(length + 1, most), list(ids)))
+        assert_allclose(total, 1, rtol=1e-9)
+        assert_allclose(written.worth, best[0], rtol=1e-9)
+        assert written.ids.tolist() == best[1]
 
 
 @pytest.mark.parametrize("kind", ["additive", "dot", "scaled", "stacked lstm"])

@@ -6,6 +6,8 @@ from typing import Any, Self
 
 import numpy as np
 
+from .._values import refuse_not_numbers
+
 __all__ = ["AttentionDisplay"]
 
 
@@ -43,7 +45,14 @@ class AttentionDisplay:
 
     @classmethod
     def from_estimator(
-        cls, estimator: Any, x: Any, *, ax: Any = None, labels: Any = None, **kwargs: Any
+        cls,
+        estimator: Any,
+        x: Any,
+        *,
+        X_future: Any = None,
+        ax: Any = None,
+        labels: Any = None,
+        **kwargs: Any,
     ) -> Self:
         """Let a fitted model write an output, and draw what it looked at.
 
@@ -52,7 +61,9 @@ class AttentionDisplay:
         estimator : Seq2SeqTransducer or Seq2SeqRegressor
             With attention.
         x : sequence of symbols, or ndarray of shape (n_steps, n_features)
-            One input.
+            One input, as an item of the X of `fit`.
+        X_future : array-like of shape (horizon, n_known), optional
+            What is known beforehand, of a `Seq2SeqRegressor` that was fitted with it.
         ax : matplotlib Axes, optional
         labels : sequence, optional
             Labels of the input; its symbols by default.
@@ -62,9 +73,26 @@ class AttentionDisplay:
         Returns
         -------
         AttentionDisplay
+
+        Raises
+        ------
+        TypeError
+            If the estimator is no encoder and decoder.
+        ValueError
+            If it has no attention, or x is no input of it.
         """
+        from ._seq2seq_base import BaseSeq2Seq
+
+        if not isinstance(estimator, BaseSeq2Seq):
+            raise TypeError(
+                "AttentionDisplay.from_estimator draws what a Seq2SeqTransducer or a "
+                f"Seq2SeqRegressor looked at; got {type(estimator).__name__}. Weights from "
+                "elsewhere, such as one head of SelfAttentionClassifier.attention, are drawn by "
+                "AttentionDisplay(weights).plot()."
+            )
         symbols = hasattr(estimator, "target_symbols_")
-        outputs, alphas = estimator.predict([x], return_attention=True)
+        known = {} if X_future is None else {"X_future": np.asarray(X_future)[None]}
+        outputs, alphas = estimator.predict([x], return_attention=True, **known)
         read = list(x) if symbols and labels is None else labels
         display = cls(alphas[0], read=read, written=list(outputs[0]) if symbols else None)
         return display.plot(ax=ax, **kwargs)
@@ -82,7 +110,7 @@ class AttentionDisplay:
         -------
         AttentionDisplay
         """
-        attention = np.asarray(self.attention)
+        attention = _numbers(self.attention)
         if attention.ndim != 2 or not attention.size:
             raise ValueError(
                 "`attention` must be a 2-D array with a row for each step of the output, got "
@@ -113,3 +141,12 @@ class AttentionDisplay:
         ax.set(xlabel="Read", ylabel="Written")
         self.ax_, self.figure_ = ax, ax.figure
         return self
+
+
+def _numbers(attention):
+    """Weights as finite floats."""
+    refuse_not_numbers(attention, "attention")
+    values = np.asarray(attention, dtype=np.float64)
+    if not np.isfinite(values).all():
+        raise ValueError("`attention` holds NaN or infinite values; weights are in [0, 1].")
+    return values

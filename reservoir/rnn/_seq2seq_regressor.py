@@ -447,7 +447,8 @@ class Seq2SeqRegressor(MultiOutputMixin, RegressorMixin, BaseSeq2Seq):
         outputs : ndarray of shape (n_sequences, horizon, n_targets)
             Or (n_sequences, horizon), or (n_sequences,), as the y of fit.
         attention : list of ndarray of shape (horizon, n_steps)
-            With `return_attention`; each row adds up to one.
+            With `return_attention`; each row adds up to one. Columns are the steps of the input in
+            the order of time, whatever `window_order` is.
 
         Raises
         ------
