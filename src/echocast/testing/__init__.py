@@ -1,19 +1,26 @@
-"""Checks for your own forecasters, transforms and splitters: nothing may see the future.
+"""Checks for your own estimators, forecasters, transforms and splitters.
 
-Each check returns a report of what it compared, or raises `AssertionError` naming the cutoff, what
-was done to the rows after it, and the first value that differs.
+Nothing may see the future, sequences may not run into each other, and a fit that is stopped must
+leave the former model. Each check returns a report of what it compared, or raises `AssertionError`
+naming what was done and the first value that differs.
 """
 
 from ._forecasters import check_causal
+from ._interrupts import InterruptReport, check_transactional
 from ._reports import CausalReport
+from ._sequences import SequenceReport, check_sequence_estimator
 from ._series import check_series_swap
 from ._splitters import check_splitter
 from ._transforms import check_transform_causal
 
 __all__ = [
     "CausalReport",
+    "InterruptReport",
+    "SequenceReport",
     "check_causal",
+    "check_sequence_estimator",
     "check_series_swap",
     "check_splitter",
+    "check_transactional",
     "check_transform_causal",
 ]
