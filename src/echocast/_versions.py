@@ -8,7 +8,7 @@ import platform
 import sys
 import time
 
-__all__ = ["run_warmup", "show_versions"]
+__all__ = ["package_versions", "run_warmup", "show_versions"]
 
 _PACKAGES = (
     "echocast",
@@ -39,12 +39,16 @@ def _facts():
     yield "executable", sys.executable
     yield "platform", platform.platform()
     yield "cores", os.cpu_count()
-    for package in _PACKAGES:
-        yield package, _version_of(package)
+    yield from package_versions().items()
     for pool in threadpool_info():
         api = pool.get("internal_api", "?")
         yield api, f"{pool.get('version')}, {pool.get('num_threads')} threads"
     yield "kernel cache", _cache_state()
+
+
+def package_versions() -> dict[str, str]:
+    """Versions of this package and of those it stands on."""
+    return {package: _version_of(package) for package in _PACKAGES}
 
 
 def _version_of(package: str) -> str:
