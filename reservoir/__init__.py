@@ -13,6 +13,7 @@ from ._local import LocalESNRegressor
 from ._ngrc import NVARRegressor
 from ._run_from import carries_state, run_from
 from ._running import RunningReadout
+from ._search import ESNSearchCV
 from ._sequence_tools import SequenceScaler, sequence_scorer
 from ._simulate import (
     continue_fit,
@@ -53,6 +54,7 @@ __all__ = [
     "DeepESNRegressor",
     "ESNClassifier",
     "ESNRegressor",
+    "ESNSearchCV",
     "EigenReport",
     "LocalESNRegressor",
     "LossCurveDisplay",
