@@ -8,6 +8,7 @@ if not __name__.startswith("echocast."):
 from ._activations import activations, register_activation
 from ._classifier import ESNClassifier
 from ._deep import DeepESNRegressor
+from ._distributed import fit_distributed
 from ._esn import ESNRegressor
 from ._local import LocalESNRegressor
 from ._ngrc import NVARRegressor
@@ -79,6 +80,7 @@ __all__ = [
     "carries_state",
     "continue_fit",
     "eigen_report",
+    "fit_distributed",
     "gradient_norm_by_lag",
     "jacobian_product",
     "leave_one_out_errors",

@@ -323,6 +323,10 @@ class ESNClassifier(
             dtype=features.dtype,
             owner=type(self).__name__,
         )
+        self._publish_readout(solved, scores, labels)
+
+    def _publish_readout(self, solved, scores, labels):
+        """Store the solved built-in readout, whose leave-one-out scores are given."""
         self.coef_, self.intercept_, self.alpha_ = solved.coef, solved.intercept, solved.alpha
         self.alphas_, self.loo_errors_ = solved.alphas, solved.loo_errors
         self.loo_score_ = float(np.mean(_winners(scores) == labels))

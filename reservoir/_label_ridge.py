@@ -13,7 +13,7 @@ from echocast._checks import check_alpha
 
 from ._readout import ReadoutFit, fit_readout, leave_one_out
 
-__all__ = ["fit_label_ridge", "fit_sharpness", "probabilities"]
+__all__ = ["fit_label_ridge", "fit_sharpness", "label_targets", "probabilities"]
 
 
 def fit_label_ridge(
@@ -43,7 +43,7 @@ def fit_label_ridge(
         Of each row, by the readout of the other rows.
     """
     candidates = check_alpha(alpha, owner)
-    targets = _targets(labels, n_classes)
+    targets = label_targets(labels, n_classes)
     mean = features.mean(axis=0, dtype=np.float64)
     rows = features - mean
     reflections = None
@@ -78,7 +78,7 @@ def _turned_back(coef, reflectors, factors):
     return np.ascontiguousarray(turned.T)
 
 
-def _targets(labels, n_classes):
+def label_targets(labels, n_classes):
     if n_classes == 2:
         return np.where(labels == 1, 1.0, -1.0)[:, None]
     targets = np.full((len(labels), n_classes), -1.0)

@@ -9,7 +9,7 @@ import numpy as np
 from ._factor import RidgeSystem, RowBuffer
 from ._linalg import Spectrum, shrinkage
 
-__all__ = ["candidates", "gcv_errors", "loo_errors", "loo_predictions", "pick"]
+__all__ = ["candidates", "gcv_errors", "loo_errors", "loo_predictions", "loo_squares", "pick"]
 
 # Errors this close to the smallest count as equal, and then the larger penalty is taken.
 _TIE = 1e-3
@@ -106,10 +106,17 @@ def loo_errors(
     .. [1] T. Hastie, R. Tibshirani and J. Friedman, "The Elements of Statistical Learning",
        2nd ed., 2009, eq. (7.64).
     """
+    return loo_squares(system, spectrum, alphas, blocks) / system.sum_weights
+
+
+def loo_squares(
+    system: RidgeSystem, spectrum: Spectrum, alphas: np.ndarray, blocks: Iterable
+) -> np.ndarray:
+    """Sums of what `loo_errors` averages, over rows that may be some of the system's."""
     total = np.zeros((len(alphas), spectrum.z.shape[1]))
     for _, _, residual in _replay(system, spectrum, alphas, blocks):
         total += np.einsum("iad,iad->ad", residual, residual)
-    return total / system.sum_weights
+    return total
 
 
 def loo_predictions(

@@ -22,6 +22,8 @@ __all__ = [
     "RidgeFactor",
     "fit_readout",
     "leave_one_out",
+    "penalty_basis",
+    "picked",
     "solve_factor",
 ]
 
@@ -301,13 +303,28 @@ def _select(
     factor: RidgeFactor, alpha: Any, blocks: Blocks | None, *, fit_intercept: bool
 ) -> ReadoutFit:
     """Pick one of several penalties by the leave-one-out error, or by GCV without `blocks`."""
+    basis = penalty_basis(factor, alpha, fit_intercept=fit_intercept)
+    errors = gcv_errors(*basis) if blocks is None else loo_errors(*basis, blocks())
+    return picked(factor, *basis, errors)
+
+
+def penalty_basis(
+    factor: RidgeFactor, alpha: Any, *, fit_intercept: bool
+) -> tuple[RidgeSystem, Spectrum, np.ndarray]:
+    """What errors of several penalties are measured with: system, spectrum and candidates."""
     system = factor.system(fit_intercept=fit_intercept)
     spectrum = system.spectrum()
-    alphas = candidates(spectrum) if isinstance(alpha, str) else alpha
-    if blocks is None:
-        errors = gcv_errors(system, spectrum, alphas)
-    else:
-        errors = loo_errors(system, spectrum, alphas, blocks())
+    return system, spectrum, candidates(spectrum) if isinstance(alpha, str) else alpha
+
+
+def picked(
+    factor: RidgeFactor,
+    system: RidgeSystem,
+    spectrum: Spectrum,
+    alphas: np.ndarray,
+    errors: np.ndarray,
+) -> ReadoutFit:
+    """The fit at the penalty with the least of the `errors` (n_alphas, n_targets)."""
     best = pick(alphas, errors, system.target_squares)
     fit = _fitted_spectrum(factor, system, spectrum, best)
     fit.alphas, fit.loo_errors, fit.spectrum = alphas, errors, spectrum

@@ -2,6 +2,7 @@
 
 __all__ = [
     "ConstantTargetWarning",
+    "DistributedFitError",
     "EchocastWarning",
     "ExtraColumnsWarning",
     "ForecastDivergedError",
@@ -98,3 +99,21 @@ class TrainingDivergedError(RuntimeError):
 
     def __reduce__(self):
         return type(self), (self.update, self.n_skipped)
+
+
+class DistributedFitError(RuntimeError):
+    """A part of a distributed fit failed, or the cluster was lost; the estimator is unchanged.
+
+    Parameters
+    ----------
+    message : str
+    part : int or None
+        Number of the part, counted from zero.
+    """
+
+    def __init__(self, message, part=None):
+        self.part = part
+        super().__init__(message)
+
+    def __reduce__(self):
+        return type(self), (str(self), self.part)
