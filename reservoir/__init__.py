@@ -12,6 +12,7 @@ from ._distributed import fit_distributed
 from ._esn import ESNRegressor
 from ._local import LocalESNRegressor
 from ._ngrc import NVARRegressor
+from ._online import FORCEReadout, LMSReadout, RLSReadout
 from ._run_from import carries_state, run_from
 from ._running import RunningReadout
 from ._search import ESNSearchCV
@@ -57,11 +58,14 @@ __all__ = [
     "ESNRegressor",
     "ESNSearchCV",
     "EigenReport",
+    "FORCEReadout",
+    "LMSReadout",
     "LocalESNRegressor",
     "LossCurveDisplay",
     "MarkovChain",
     "NVARRegressor",
     "NeuralTuringMachine",
+    "RLSReadout",
     "RNNClassifier",
     "RNNRegressor",
     "RecursiveClassifier",

@@ -84,11 +84,13 @@ def harvest(
     noise: float = 0.0,
     rng: np.random.RandomState | None = None,
     chunks: TimeChunks | None = None,
+    in_order: bool = False,
 ) -> Iterator[tuple[int, int, np.ndarray]]:
     """Yield (sequence, first step, states) over all sequences, in time order within each.
 
     The states are a view on a reused buffer, valid until the next item. With `chunks` a single
-    sequence comes in the order of `TimeChunks.blocks`, and may end in `OutOfStep`.
+    sequence comes in the order of `TimeChunks.blocks`, and may end in `OutOfStep`; `in_order`
+    finishes each sequence before the next.
     """
     from ._drive import iter_sequences, state_blocks
 
@@ -107,7 +109,13 @@ def harvest(
         return
     teacher = None if feedback is None else layout.split(feedback)
     yield from iter_sequences(
-        reservoir, layout.split(rows), initial_states, feedback=teacher, noise=noise, rng=rng
+        reservoir,
+        layout.split(rows),
+        initial_states,
+        feedback=teacher,
+        noise=noise,
+        rng=rng,
+        in_order=in_order,
     )
 
 

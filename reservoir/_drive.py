@@ -134,6 +134,7 @@ def iter_sequences(
     feedback: Sequence | None = None,
     noise=0.0,
     rng=None,
+    in_order=False,
 ) -> Iterator[tuple[int, int, np.ndarray]]:
     """Drive many sequences, each from its own initial state.
 
@@ -149,6 +150,8 @@ def iter_sequences(
     feedback : sequence of ndarray of shape (n_steps_i, n_outputs), default=None
     noise, rng
         As for `state_blocks`; with noise the sequences run one by one, in their order.
+    in_order : bool, default=False
+        Whether they do so anyway.
 
     Yields
     ------
@@ -160,7 +163,9 @@ def iter_sequences(
         A view that the next block overwrites; the caller may change it.
     """
     memory, copy = _batch_memory(res), np.empty((0, res.n_units), dtype=res.dtype)
-    for group in sequence_groups(res, [len(X) for X in sequences], one_by_one=bool(noise)):
+    for group in sequence_groups(
+        res, [len(X) for X in sequences], one_by_one=bool(noise) or in_order
+    ):
         if len(group) == 1:
             i = group[0]
             x = None if initial_states is None else initial_states[i]

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
+from sklearn.base import clone
 
 from echocast._checks import check_number
 
@@ -15,6 +16,8 @@ from ._base import visit
 from ._esn_machine import ESNMachine, teacher_feedback
 from ._features import FeatureRows
 from ._generate import generate, output_bound
+from ._online import OnlineReadout
+from ._online_fit import check_readout, learn
 from ._regressor import SequenceRegressor
 from ._sequences import SequenceLayout
 from ._stream import ReservoirStream
@@ -100,6 +103,9 @@ class ESNRegressor(SequenceRegressor):
         It is a parameter of the constructor because `predict` and `transform` obey it too, and
         pipelines and searches hand it on. Output feedback in `predict`, `noise` and several
         sequences do without. It gains most for dense or large reservoirs (docs/streams.md).
+    readout : None, RLSReadout, LMSReadout or FORCEReadout, default=None
+        None is ridge regression with `alpha`, `solver` and `fit_intercept`, which the others
+        have of their own. They learn the rows after the washout one by one, in the order of time.
 
     Attributes
     ----------
@@ -125,6 +131,8 @@ class ESNRegressor(SequenceRegressor):
     sync_error_ : float
         Largest difference between the state that a chunk starts in and the one that its
         predecessor ends in, as a share of the largest state if that is above one.
+    readout_ : OnlineReadout or None
+        The fitted readout, if one was given.
     output_bound_ : ndarray of shape (n_targets,)
         Largest absolute value any output can take, infinite unless the activation is bounded
         and `include_input` is false.
@@ -174,6 +182,7 @@ class ESNRegressor(SequenceRegressor):
         input_weights: Any = "uniform",
         target: str = "value",
         time_chunks: int | str | None = None,
+        readout: OnlineReadout | None = None,
     ) -> None:
         self.n_units = n_units
         self.spectral_radius = spectral_radius
@@ -198,6 +207,7 @@ class ESNRegressor(SequenceRegressor):
         self.input_weights = input_weights
         self.target = target
         self.time_chunks = time_chunks
+        self.readout = readout
 
     # ------------------------------------------------- hooks of the shared fitting code
 
@@ -207,6 +217,7 @@ class ESNRegressor(SequenceRegressor):
         self._check_learning()
         check_number("noise", self.noise, owner, low=0, closed="left")
         check_number("feedback_scaling", self.feedback_scaling, owner, low=0, closed="left")
+        check_readout(self)
         return dtype
 
     def _build(self, n_inputs, n_outputs, dtype):
@@ -228,7 +239,35 @@ class ESNRegressor(SequenceRegressor):
             feedback = teacher_feedback(data.targets, data.layout, outputs)
         self._fit_noise = copy.deepcopy(self._fit_noise)  # the former model keeps its own
         machine = self._fit_reservoir.for_training(feedback, self.noise, self._fit_noise)
-        return FeatureRows(machine, self._learnt(data), washouts, states)
+        rows = FeatureRows(machine, self._learnt(data), washouts, states)
+        if self.readout is not None and self.W_fb_ is not None:
+            rows.first_outputs = outputs
+        return rows
+
+    def _solve(self, rows):
+        return super()._solve(rows) if self.readout is None else self._absorbed(rows)
+
+    def _absorbed(self, rows):
+        old = getattr(self, "_fit_factor", None)
+        if old is not None and isinstance(old, OnlineReadout) == (self.readout is None):
+            raise ValueError("`readout` was set after fit: call `fit` before `partial_fit`.")
+        if self.readout is None:
+            return super()._absorbed(rows)
+        if old is None:
+            readout = clone(self.readout).begin(rows.n_features, rows.n_targets)
+        else:
+            readout = old.copy()
+        learn(readout, rows, self)
+        self._fit_outputs = rows.last_outputs
+        return readout
+
+    def _solve_factor(self, factor):
+        return super()._solve_factor(factor) if self.readout is None else factor
+
+    def _last_outputs(self, data):
+        """Those of the teacher, or the network's own ones if it hears them while it learns."""
+        own = getattr(self, "_fit_outputs", None)
+        return super()._last_outputs(data) if own is None else own
 
     def _outputs_before(self, data):
         """Targets before the first row of each sequence: those of the chunk before, else 0."""
@@ -242,8 +281,23 @@ class ESNRegressor(SequenceRegressor):
         return outputs
 
     def _publish(self, result):
-        super()._publish(result)
+        self.readout_ = None
+        if isinstance(result, OnlineReadout):
+            self._publish_online(result)
+        else:
+            super()._publish(result)
         self.output_bound_ = output_bound(self)
+
+    def _publish_online(self, readout):
+        dtype = self._fit_reservoir.dtype
+        self.readout_ = self._fit_factor = readout
+        self.coef_ = readout.coef_.astype(dtype)
+        self.intercept_ = readout.intercept_.astype(dtype)
+        if self._fit_increments:
+            self.coef_ = self._with_persistence(self.coef_)
+        self.alpha_ = getattr(readout, "alpha", None)
+        self.solver_ = type(readout).__name__
+        self.alphas_ = self.loo_errors_ = self.rank_ = self.condition_ = None
 
     def _remember_all(self, data, last_states, washouts_left):
         super()._remember_all(data, last_states, washouts_left)

@@ -43,6 +43,7 @@ class ESNMachine:
         self.rng: np.random.RandomState | None = None
         self.rng_start: Any = None
         self.chunks: TimeChunks | None = None
+        self.in_order = False
 
     def for_training(
         self, feedback: np.ndarray | None, noise: float, rng: np.random.RandomState
@@ -80,6 +81,7 @@ class ESNMachine:
             noise=self.noise,
             rng=self.rng,
             chunks=self.chunks,
+            in_order=self.in_order,
         ):
             if not self.include_input:
                 yield i, start, block, block[-1]

@@ -76,6 +76,8 @@ class FeatureRows:
     ):
         self.machine, self.data, self.washouts, self.states = machine, data, washouts, states
         self.clean = clean
+        self.first_outputs: np.ndarray | None = None  # where a loop runs through the readout
+        self.last_outputs: np.ndarray | None = None
         self._last_states = states.copy()
 
     def final_states(self) -> np.ndarray:

@@ -227,8 +227,7 @@ class SequenceRegressor(
 
     def _remember_all(self, data, last_states, washouts_left):
         layout = data.layout
-        last_outputs = data.targets[layout.indptr[1:] - 1]
-        self._remember_end(layout, last_states, last_outputs)
+        self._remember_end(layout, last_states, self._last_outputs(data))
         keys = layout.ids if layout.form == "groups" else (None,)
         ended = dict(zip(keys, zip(last_states, washouts_left)))
         old = getattr(self, "_fit_ends", {}) if layout.form == "groups" else {}
@@ -237,6 +236,9 @@ class SequenceRegressor(
         if hasattr(self, "_fit_range"):
             low, high = np.minimum(low, self._fit_range[0]), np.maximum(high, self._fit_range[1])
         self._fit_range = (low, high)
+
+    def _last_outputs(self, data):
+        return data.targets[data.layout.indptr[1:] - 1]
 
     # --------------------------------------------------------------- prediction
 

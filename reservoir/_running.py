@@ -9,7 +9,7 @@ from scipy.linalg import LinAlgError, lapack, solve_triangular
 
 from echocast._checks import check_flag, check_number
 
-from ._factor import _add_rows
+from ._factor import RidgeFactor, _add_rows
 from ._linalg import EPS, factor_spectrum, gram_solve, spectrum_solve
 
 __all__ = ["LEAST_FREEDOM", "RunningReadout"]
@@ -72,20 +72,29 @@ class RunningReadout:
         self._shift = np.zeros(self.n_features + self.n_targets)
 
     @classmethod
-    def from_fit(cls, model: Any) -> Self | None:
+    def from_fit(cls, model: Any, *, exact: bool = True) -> Self | None:
         """The readout of a fitted model, to go on with rows that follow.
 
         Parameters
         ----------
         model : ESNRegressor, DeepESNRegressor or NVARRegressor
             Fitted; not changed.
+        exact : bool, default=True
+            Whether predictions must be known to a share of 1e-9 of the targets, by a bound on
+            what rounding does, if the fit kept normal equations. Else their Cholesky factor is
+            taken for what it is worth: as accurate as the fit.
 
         Returns
         -------
         RunningReadout or None
-            None if the fit kept normal equations and they are not accurate enough: predictions
-            must be known to a share of 1e-9 of the targets, by a bound on what rounding does.
+            None if the normal equations that the fit kept are not accurate enough, or not
+            positive definite in float64.
         """
+        if not isinstance(model._fit_factor, RidgeFactor):
+            raise ValueError(
+                "RunningReadout.from_fit needs the statistics of a ridge readout, but the model "
+                f"learnt with {type(model._fit_factor).__name__}. Use readout=None."
+            )
         factor = model._fit_factor.flushed()
         new = cls(
             factor.n_features,
@@ -95,9 +104,10 @@ class RunningReadout:
         )
         new.n_samples = factor.n_samples
         system = factor.system(fit_intercept=new.fit_intercept)
-        if factor.method == "gram" and not _exact(system, new.alpha):
+        if exact and factor.method == "gram" and not _exact(system, new.alpha):
             return None
         if new.fit_intercept:
+            assert factor._sums is not None  # else there was no system
             new._shift, R = factor._sums.shift.copy(), factor._sums.matrix.copy(order="F")
         else:
             R = np.asfortranarray(system.matrix)

@@ -16,6 +16,7 @@ from echocast.exceptions import ForecastDivergedError
 
 from ._activations import elementwise
 from ._factor import RowBuffer
+from ._online import OnlineReadout
 from ._running import LEAST_FREEDOM, RunningReadout
 from ._sequences import SequenceLayout
 from .rnn._continue import continue_training
@@ -251,6 +252,11 @@ def with_penalty(esn: Any, alpha: float) -> Any:
     >>> other.alpha_, bool(np.allclose(other.coef_, again.coef_))
     (0.1, True)
     """
+    if isinstance(esn._fit_factor, OnlineReadout):
+        raise ValueError(
+            "`with_penalty` needs the statistics of a ridge readout, but the model learnt with "
+            f"{type(esn.readout_).__name__}. Use readout=None."
+        )
     other = copy.copy(esn).set_params(alpha=float(alpha))
     if alpha != esn.alpha_:
         other._publish(other._solve_factor(esn._fit_factor))
@@ -280,6 +286,8 @@ def without_rows(esn: Any) -> Any:
     True
     """
     other = copy.copy(esn)
+    if isinstance(esn._fit_factor, OnlineReadout):  # holds no rows
+        return other
     factor = copy.copy(esn._fit_factor.flushed())
     factor._buffer = RowBuffer(factor.n_features, factor.n_targets)
     other._fit_factor = factor

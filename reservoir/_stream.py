@@ -2,25 +2,41 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import numpy as np
 
+from ._custom import drive_custom
+from ._machine import scratch
+from ._online import OnlineReadout, RLSReadout
+from ._running import RunningReadout
+
 __all__ = ["ReservoirStream"]
+
+_BUFFERS = ("_kernel", "_arguments")
 
 
 class ReservoirStream:
-    """A runner with its own state; made by ``ESNRegressor.stream()``.
+    """A runner with its own state and its own readout; made by ``ESNRegressor.stream()``.
+
+    A step costs a few microseconds more than its arithmetic: it is one compiled call on memory
+    that was reserved before. What the methods return are copies. One stream is for one thread.
 
     Parameters
     ----------
     esn : ESNRegressor
-        A fitted model, which is never changed.
+        A fitted model, which is never changed; nor does the stream change if it is fitted again.
 
     Attributes
     ----------
     state : ndarray of shape (n_units,)
         Current state; may be assigned.
+    output : ndarray of shape (n_targets,)
+        Last output, or last target learnt, which a network with output feedback hears next; may
+        be assigned.
+    coef_ : ndarray of shape (n_targets, n_readout_features)
+    intercept_ : ndarray of shape (n_targets,)
 
     Examples
     --------
@@ -39,47 +55,204 @@ class ReservoirStream:
                 f"`stream` continues one sequence, but the model was fitted on several "
                 f"('{esn._fit_form}'). Fit on one, or set `state` after fitting on one."
             )
-        self._esn = esn
-        self._state = esn.state_.copy()
-        self._output = esn.last_output_.copy()
+        self._esn = copy.copy(esn)
+        res = esn._fit_reservoir.reservoir
+        n_outputs = len(esn.coef_)
+        self._n_inputs = res.n_inputs
+        self._x = np.array(esn.state_, dtype=res.dtype)
+        self._y = np.array(esn.last_output_, dtype=res.dtype)
+        self._u = np.zeros(len(res.projection), dtype=res.dtype)
+        self._u[self._n_inputs] = 1
+        self._coef = np.array(esn.coef_, dtype=res.dtype, order="C")
+        self._intercept = np.array(esn.intercept_, dtype=res.dtype)
+        self._feeds_back = esn.W_fb_ is not None
+        self._constant = getattr(esn, "_fit_inputs_constant", False)
+        self._last_input = esn._fit_last_input.copy()
+        self._readout: OnlineReadout | None = None
+        self._factor: Any = None
+        self._range = np.array(esn._fit_range).reshape(2, n_outputs)
+        self._reserve()
+
+    def _reserve(self):
+        """Make the buffers that a step works in; some are views of others."""
+        res = self._esn._fit_reservoir.reservoir
+        if res.function is not None:
+            self._kernel, self._arguments = self._custom_step, ()
+            return
+        from ._kernels_online import step
+
+        weights = res.plan.arrays, res.code, res.leak, res.projection
+        memory = self._u, self._x, np.empty_like(self._x), self._coef, self._intercept, self._y
+        self._kernel, self._arguments = step, (*weights, *memory, scratch(res))
+
+    def __getstate__(self):
+        return {name: value for name, value in vars(self).items() if name not in _BUFFERS}
+
+    def __setstate__(self, state):
+        self.__dict__.update(state)
+        self._reserve()
 
     @property
     def state(self) -> np.ndarray:
-        return self._state.copy()
+        return self._x.copy()
 
     @state.setter
     def state(self, value: Any) -> None:
-        value = np.asarray(value, dtype=self._state.dtype)
-        if value.shape != self._state.shape or not np.isfinite(value).all():
-            raise ValueError(
-                f"`state` must be finite and of shape {self._state.shape}, got {value.shape}."
-            )
-        self._state = value.copy()
+        self._x[:] = _checked("state", value, self._x)
+
+    @property
+    def output(self) -> np.ndarray:
+        return self._y.copy()
+
+    @output.setter
+    def output(self, value: Any) -> None:
+        self._y[:] = _checked("output", value, self._y)
+
+    @property
+    def coef_(self) -> np.ndarray:
+        return self._coef.copy()
+
+    @property
+    def intercept_(self) -> np.ndarray:
+        return self._intercept.copy()
 
     def step(self, x: Any) -> np.ndarray:
         """Advance by one input row and return the new state, of shape (n_units,)."""
         self._advance(x)
-        return self.state
+        return self._x.copy()
 
     def predict_one(self, x: Any) -> np.ndarray | float:
         """Advance by one input row; return the output (a float if y was 1-D)."""
         self._advance(x)
-        return float(self._output[0]) if self._esn._fit_y_one_d else self._output.copy()
+        return self._y.item() if self._esn._fit_y_one_d else self._y.copy()
+
+    def learn_one(self, x: Any, y: Any) -> np.ndarray | float:
+        """Advance by one input row, and change the stream's own readout after its target.
+
+        Online readouts learn as they do in `fit`, ridge readouts as in `partial_fit`: the weights
+        are then those of all rows so far, at the penalty of the fit.
+
+        Parameters
+        ----------
+        x : array-like of shape (n_features,)
+        y : float or array-like of shape (n_targets,)
+
+        Returns
+        -------
+        float or ndarray of shape (n_targets,)
+            The output before the target was learnt, as from `predict_one`.
+
+        Raises
+        ------
+        ValueError
+            If x or y is not finite or has the wrong size, before anything has changed; or if a
+            ridge readout kept normal equations that cannot be gone on from.
+        """
+        readout = self._start_learning() if self._readout is None else self._readout
+        target = _checked("y", np.ravel(y), self._y)
+        self._advance(x)
+        output = self._y.item() if self._esn._fit_y_one_d else self._y.copy()
+        row = self._u[: self._n_inputs]
+        features = np.concatenate([self._x, row])[None, : self._coef.shape[1]]
+        learnt = target - row if self._esn._fit_increments else target
+        readout.absorb(features, learnt[None])
+        if self._factor is not None:
+            self._factor.update(features, learnt[None])
+        self._coef[:] = readout.coef_
+        if self._esn._fit_increments:
+            self._coef[:] = self._esn._with_persistence(self._coef)
+        self._intercept[:] = readout.intercept_
+        if not readout.feeds_back:
+            self._y[:] = target  # what a teacher says is heard next
+        np.minimum(self._range[0], target, out=self._range[0])
+        np.maximum(self._range[1], target, out=self._range[1])
+        return output
+
+    def to_estimator(self) -> Any:
+        """A new fitted estimator with the state and the readout that the stream has now.
+
+        Returns
+        -------
+        ESNRegressor
+            As `partial_fit` with all rows learnt would leave it. The stream knows no dates, so
+            that with ``predict_state="auto"`` the new model does not know which rows follow.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from echocast.reservoir import ESNRegressor
+        >>> u = np.sin(0.2 * np.arange(400))[:, None]
+        >>> esn = ESNRegressor(50, alpha=1e-3, washout=20, random_state=0).fit(u[:300], u[1:301])
+        >>> stream = esn.stream()
+        >>> outputs = [stream.learn_one(u[t], u[t + 1]) for t in range(300, 399)]
+        >>> new, whole = stream.to_estimator(), esn.partial_fit(u[300:399], u[301:400])
+        >>> bool(np.allclose(new.coef_, whole.coef_)), bool(np.allclose(new.state_, whole.state_))
+        (True, True)
+        """
+        new = copy.copy(self._esn)
+        new.state_, new.last_output_ = self._x.copy(), self._y.copy()
+        new._fit_ends = {None: (self._x.copy(), 0)}
+        new._fit_next_stamps = {0: None}
+        new._fit_range = tuple(self._range.copy())
+        new._fit_last_input = self._last_input.copy()
+        new._fit_inputs_constant = self._constant
+        if self._factor is not None:
+            new._publish(new._solve_factor(self._factor.copy()))
+        elif self._readout is not None:
+            new._publish(self._readout.copy())
+        return new
+
+    def _start_learning(self):
+        esn = self._esn
+        if isinstance(esn._fit_factor, OnlineReadout):
+            self._readout = esn._fit_factor.copy()
+            return self._readout
+        running = RunningReadout.from_fit(esn, exact=False)
+        if running is None:
+            raise ValueError(
+                "The normal equations that the readout kept are not positive definite in float64, "
+                "so that it cannot go on row by row. Fit with solver='qr' or a larger `alpha`."
+            )
+        self._readout = RLSReadout.going_on(running)
+        self._factor = esn._fit_factor.copy()
+        return self._readout
 
     def _advance(self, x: Any) -> None:
-        from ._drive import run_states
+        n_inputs, u = self._n_inputs, self._u
+        row = np.asarray(x, dtype=u.dtype)
+        if row.size != n_inputs:
+            self._refuse(x)
+        u[:n_inputs] = row if row.ndim == 1 else row.ravel()
+        if self._feeds_back:
+            u[n_inputs + 1 :] = self._y
+            self._constant = self._constant and bool((u[:n_inputs] == self._last_input).all())
+        if not self._kernel(*self._arguments):
+            self._refuse(x)
+        if self._feeds_back:
+            self._last_input[:] = u[:n_inputs]
 
-        esn = self._esn
-        row = np.asarray(x, dtype=self._state.dtype).reshape(1, -1)
-        if row.shape[1] != esn.n_features_in_ or not np.isfinite(row).all():
-            raise ValueError(
-                f"`x` must hold {esn.n_features_in_} finite feature(s), got {np.asarray(x)!r:.80}."
-            )
-        feedback = None if esn.W_fb_ is None else self._output[None]
-        _, self._state = run_states(
-            esn._fit_reservoir.reservoir, row, self._state, feedback=feedback
+    def _refuse(self, x):
+        raise ValueError(
+            f"`x` must hold {self._n_inputs} finite feature(s), got {np.asarray(x)!r:.80}."
         )
-        n_units = len(self._state)
-        self._output = esn.coef_[:, :n_units] @ self._state + esn.intercept_
-        if esn._fit_reservoir.include_input:
-            self._output += esn.coef_[:, n_units:] @ row[0]
+
+    def _custom_step(self):
+        """Do what the kernel `step` does, for an activation of the user's own."""
+        if not np.isfinite(self._u).all():
+            return False
+        res = self._esn._fit_reservoir.reservoir
+        block = (self._u @ res.projection)[None]
+        drive_custom(res.plan, res.function, res.leak, self._x.copy(), block)
+        self._x[:] = block[0]
+        to_state, to_input = np.split(self._coef, [len(self._x)], axis=1)
+        self._y[:] = self._intercept + to_state @ self._x
+        if to_input.shape[1]:
+            self._y += to_input @ self._u[: self._n_inputs]
+        return True
+
+
+def _checked(name, value, like):
+    value = np.asarray(value, dtype=like.dtype)
+    if value.shape != like.shape or not np.isfinite(value).all():
+        raise ValueError(f"`{name}` must be finite and of shape {like.shape}, got {value.shape}.")
+    return value
