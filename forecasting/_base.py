@@ -15,6 +15,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from echocast._checks import check_generator, check_jobs, check_number, stack_level
+from echocast._saving import ModelFiles
 from echocast.exceptions import EchocastWarning
 
 from ._guard import refuse_as_scorer
@@ -55,7 +56,7 @@ def transaction(method: _Method) -> _Method:
     return cast(_Method, wrapped)
 
 
-class BaseForecaster(Reader, BaseEstimator, metaclass=ABCMeta):
+class BaseForecaster(Reader, ModelFiles, BaseEstimator, metaclass=ABCMeta):
     """Abstract: the pandas interface around arrays.
 
     Final classes store the parameters `freq`, `missing`, `season_length` and `random_state`

@@ -14,6 +14,7 @@ from sklearn.base import BaseEstimator, clone
 from sklearn.utils.validation import check_is_fitted
 
 from echocast._checks import check_number, refuse, stack_level
+from echocast._saving import ModelFiles
 from echocast.exceptions import ExtraColumnsWarning
 
 from ._base import BaseForecaster, transaction
@@ -27,7 +28,7 @@ __all__ = ["LongForecaster"]
 _OWNER = "LongForecaster"
 
 
-class LongForecaster(BaseEstimator):
+class LongForecaster(ModelFiles, BaseEstimator):
     """Fit forecasters to a long frame and forecast into one, with the columns of Nixtla.
 
     A long frame has one row for each series and time, in the columns `unique_id`, `ds` and `y`.

@@ -16,6 +16,7 @@ from sklearn.exceptions import FitFailedWarning, NotFittedError
 from sklearn.utils.validation import check_is_fitted
 
 from echocast._checks import check_flag, check_jobs, check_number, check_option, refuse, stack_level
+from echocast._saving import ModelFiles
 
 from ._backtest import usual_season
 from ._base import transaction
@@ -43,7 +44,7 @@ _OWN = {  # arguments of backtest that the search sets, and where to give them i
 _PLACES = ("n_windows", "initial", "step")  # of windows, which the hold-out has of its own
 
 
-class ForecastSearchCV(MetaEstimatorMixin, BaseEstimator):
+class ForecastSearchCV(MetaEstimatorMixin, ModelFiles, BaseEstimator):
     """Choose the settings of a forecaster by its forecasts from past origins.
 
     Each candidate is scored by `backtest` on the rows before a hold-out, the last `horizon` rows

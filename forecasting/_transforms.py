@@ -16,6 +16,7 @@ import numpy as np
 from sklearn.base import BaseEstimator
 
 from echocast._checks import check_number, refuse
+from echocast._saving import ModelFiles
 
 __all__ = [
     "Chain",
@@ -27,7 +28,7 @@ __all__ = [
 ]
 
 
-class Transform(BaseEstimator, metaclass=ABCMeta):
+class Transform(ModelFiles, BaseEstimator, metaclass=ABCMeta):
     """Abstract: one invertible step. Subclasses are final.
 
     `columns` is None (all) or a boolean mask of the columns the step acts on. Rows are

@@ -14,6 +14,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from echocast._checks import check_generator, check_jobs, check_number, check_option, refuse
+from echocast._saving import ModelFiles
 
 from ._activations import activations
 from ._sequences import SequenceLayout, read_rows
@@ -162,7 +163,7 @@ def visit(
     Parallel(n_jobs=n_threads, require="sharedmem")(delayed(run)(share) for share in shares)
 
 
-class BaseReservoir(BaseEstimator):
+class BaseReservoir(ModelFiles, BaseEstimator):
     """Abstract: a leaky reservoir with fixed random weights, driven by rows that are time steps."""
 
     # the parameters that `_check_reservoir` reads are stored by the final classes

@@ -8,6 +8,7 @@ import numpy as np
 from scipy.linalg import LinAlgError, lapack, solve_triangular
 
 from echocast._checks import check_flag, check_number
+from echocast._saving import ModelFiles
 
 from ._factor import RidgeFactor, _add_rows
 from ._linalg import EPS, factor_spectrum, gram_solve, spectrum_solve
@@ -19,7 +20,7 @@ LEAST_FREEDOM = 1e-3  # a row that the readout interpolates would otherwise divi
 _LOSS_ALLOWED = 1e-9  # share of the targets; the bound is 15 times the true loss or more
 
 
-class RunningReadout:
+class RunningReadout(ModelFiles):
     r"""Exact ridge coefficients at one penalty after each of many additions of rows.
 
     Kept is the R factor of the rows :math:`[1,\; s_i - a,\; y_i - b]` below the rows

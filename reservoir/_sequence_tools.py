@@ -13,6 +13,7 @@ from sklearn.utils.metadata_routing import MetadataRequest
 from sklearn.utils.validation import check_is_fitted
 
 from echocast._checks import check_option
+from echocast._saving import ModelFiles
 
 from ._base import transactional
 from ._labelled import without_padding
@@ -53,7 +54,7 @@ def keeps_sequences(cls: type) -> type:
 
 
 @keeps_sequences
-class SequenceScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
+class SequenceScaler(OneToOneFeatureMixin, TransformerMixin, ModelFiles, BaseEstimator):
     """Scale each feature to zero mean and unit variance over all steps of all sequences.
 
     Does what `sklearn.preprocessing.StandardScaler` does to a 2-D array, also for a list of

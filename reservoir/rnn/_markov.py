@@ -9,6 +9,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from echocast._checks import check_generator, check_number
+from echocast._saving import ModelFiles
 
 from .._base import transactional
 from ._sampling import check_drawing, draw
@@ -21,7 +22,7 @@ _HELD_OUT = 0.1
 _MOST_ORDER = 8
 
 
-class MarkovChain(SymbolModel, BaseEstimator):
+class MarkovChain(SymbolModel, ModelFiles, BaseEstimator):
     r"""The next symbol from the `order` symbols before it, by counting.
 
     Contexts that were seen seldom lean on shorter ones (interpolated Witten-Bell back-off [2]_):

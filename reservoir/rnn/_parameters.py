@@ -8,6 +8,7 @@ import numpy as np
 from sklearn.base import BaseEstimator
 
 from echocast._checks import check_flag, check_jobs, check_number, check_option, refuse
+from echocast._saving import ModelFiles
 
 from .._base import _check_leak, _dtype_name
 from ._deep_transition import TRANSITIONS
@@ -19,7 +20,7 @@ _SOLVERS = ("adam", "lbfgs", "rmsprop", "sgd")
 _SCHEDULES = ("adaptive", "constant", "cosine", "invscaling", "linear")
 
 
-class RecurrentParameters(BaseEstimator):
+class RecurrentParameters(ModelFiles, BaseEstimator):
     """Abstract: parameters of the constructor are stored by the final classes."""
 
     _OUTPUTS: tuple = ("auto", "last", "sequence")

@@ -9,6 +9,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from echocast._checks import check_flag, check_number, check_option
+from echocast._saving import ModelFiles
 
 from .._base import _dtype_name
 from ._fit_loop import FitOptions, Trained
@@ -20,7 +21,7 @@ _OPTIONS = ("solver", "learning_rate", "learning_rate_init", "tol", "n_iter_no_c
             "clip_value", "alpha", "weight_decay")  # fmt: skip
 
 
-class TapeEstimator(BaseEstimator):
+class TapeEstimator(ModelFiles, BaseEstimator):
     """Abstract: parameters of the constructor are stored by the final classes."""
 
     def _check_training(self, owner: str) -> np.dtype:

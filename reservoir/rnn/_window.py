@@ -8,6 +8,8 @@ import numpy as np
 from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
 from sklearn.utils.validation import check_is_fitted
 
+from echocast._saving import ModelFiles
+
 from .._base import transactional
 from .._sequences import SequenceLayout, checked_rows, read_targets, read_weights
 from .._window import check_window, column_scales, find_window
@@ -16,7 +18,7 @@ from ._regressor import RNNRegressor
 __all__ = ["WindowRNNRegressor"]
 
 
-class WindowRNNRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
+class WindowRNNRegressor(MultiOutputMixin, RegressorMixin, ModelFiles, BaseEstimator):
     r"""Trained recurrent network for tables of lag windows, where rows are samples in any order.
 
     This is what libraries that forecast by reduction (skforecast, mlforecast, sktime, darts)

@@ -8,7 +8,7 @@ The public names live in three sub-packages, imported on first use:
 
 `echocast.testing` has checks that your own forecasters, transforms and splitters see no future,
 `echocast.exceptions` has the errors and warnings, and `echocast.warmup()` compiles the kernels
-ahead of the first fit.
+ahead of the first fit. `echocast.save`, `echocast.load` and `echocast.inspect` are for model files.
 """
 
 import sys as _sys
@@ -20,6 +20,7 @@ from typing import Any as _Any
 
 if _TYPE_CHECKING:
     from echocast import datasets, exceptions, forecasting, reservoir, testing
+    from echocast._files import inspect, load, save
     from echocast.reservoir._warmup import warmup
 
 try:
@@ -34,7 +35,10 @@ __all__ = [
     "datasets",
     "exceptions",
     "forecasting",
+    "inspect",
+    "load",
     "reservoir",
+    "save",
     "testing",
     "warmup",
 ]
@@ -43,6 +47,8 @@ __all__ = [
 def __getattr__(name: str) -> _Any:
     if name in _SUBMODULES:
         return _import_module(f"{__name__}.{name}")
+    if name in ("inspect", "load", "save"):
+        return getattr(_import_module(f"{__name__}._files"), name)
     if name == "warmup":
         from echocast.reservoir._warmup import warmup
 

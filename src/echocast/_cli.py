@@ -55,6 +55,14 @@ examples:
   echocast warmup
   NUMBA_CACHE_DIR=/srv/cache echocast warmup
 """
+_INSPECT_EXAMPLES = """\
+Prints class, parameters, arrays and versions of a model that echocast.save has written, and
+compares all digests. Nothing in the file is executed. The last line is the digest of the whole
+file, for echocast.load(FILE, sha256=...).
+
+examples:
+  echocast inspect model.echocast
+"""
 _VERSIONS_EXAMPLES = """\
 examples:
   echocast show-versions
@@ -216,6 +224,8 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument(
         "--plot", metavar="OUT.png", help="draw the forecasts and their errors by step"
     )
+    command = add_command("inspect", _inspect, "show what is in a model file", _INSPECT_EXAMPLES)
+    command.add_argument("file", metavar="FILE", help="a file that echocast.save has written")
     add_command("warmup", _warmup, "compile and cache the kernels", _WARMUP_EXAMPLES)
     add_command("show-versions", _versions, "print what a bug report needs", _VERSIONS_EXAMPLES)
     return parser
@@ -352,6 +362,12 @@ def _backtest(arguments: argparse.Namespace) -> None:
     from echocast._cli_forecast import run_backtest
 
     run_backtest(arguments)
+
+
+def _inspect(arguments: argparse.Namespace) -> None:
+    from echocast._cli_model import run_inspect
+
+    run_inspect(arguments)
 
 
 def _warmup(arguments: argparse.Namespace) -> None:

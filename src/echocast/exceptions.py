@@ -2,6 +2,7 @@
 
 __all__ = [
     "ConstantTargetWarning",
+    "CorruptModelError",
     "DistributedFitError",
     "EchocastWarning",
     "ExtraColumnsWarning",
@@ -10,10 +11,12 @@ __all__ = [
     "IllConditionedWarning",
     "InsertedRowsWarning",
     "InvalidParameterError",
+    "ModelFileError",
     "NotContractingWarning",
     "TrainingDivergedError",
+    "UnsafeModelError",
     "UnscaledDataWarning",
-    "NotContractingWarning",
+    "UnsupportedVersionError",
 ]
 
 
@@ -117,3 +120,19 @@ class DistributedFitError(RuntimeError):
 
     def __reduce__(self):
         return type(self), (str(self), self.part)
+
+
+class ModelFileError(ValueError):
+    """A model file cannot be read; the subclasses say why."""
+
+
+class CorruptModelError(ModelFileError):
+    """A model file is damaged, not whole, or no model file at all."""
+
+
+class UnsafeModelError(ModelFileError):
+    """A model file asks for what no model needs, or for more memory than is allowed."""
+
+
+class UnsupportedVersionError(ModelFileError):
+    """A model file was written by a version that this one cannot read."""
