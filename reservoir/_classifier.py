@@ -23,6 +23,7 @@ from ._base import BaseReservoir, transactional
 from ._label_ridge import fit_label_ridge, fit_sharpness, probabilities
 from ._labelled import read_labelled, read_labels
 from ._sequence_features import FEATURES, SequenceEncoder, state_basis, washouts_of
+from ._sequences import SequenceLayout, read_weights
 
 __all__ = ["ESNClassifier"]
 
@@ -436,7 +437,9 @@ class ESNClassifier(
         dtype = self._fit_reservoir.dtype
         _, layout = read_labelled(self, X, groups=groups, reset=False, dtype=dtype)
         y = read_labels(y, layout, by_row=self._fit_by_row, owner=type(self).__name__)
-        return float(accuracy_score(y, self.predict(X, groups=groups), sample_weight=sample_weight))
+        rows = SequenceLayout("rows", np.array([0, len(y)]))
+        weights = read_weights(sample_weight, rows, dtype=np.float64)
+        return float(accuracy_score(y, self.predict(X, groups=groups), sample_weight=weights))
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -144,6 +144,8 @@ def read_labels(y: Any, layout: SequenceLayout, *, by_row: bool, owner: str) -> 
             f"Found input variables with inconsistent numbers of samples: [{n}, {found[0]}]. "
             f"{owner} needs one label for each sequence: X has {n}, y has {found[0]}.{hint}"
         )
+    if getattr(getattr(y, "dtype", None), "kind", "O") in "mMc":
+        raise ValueError(f"y has dtype {y.dtype}; encode labels as strings or integers.")
     _, y = check_X_y(np.zeros((n, 1)), y, estimator=owner)
     check_classification_targets(y)
     return y

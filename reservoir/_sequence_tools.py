@@ -24,7 +24,7 @@ __all__ = ["SequenceScaler", "is_single", "keeps_sequences", "sequence_scorer"]
 
 def is_single(X: Any) -> bool:
     """Whether all of X, in any accepted form, is float32."""
-    if hasattr(X, "dtypes"):
+    if hasattr(X, "columns"):
         kinds = list(X.dtypes)
     else:
         parts = X if isinstance(X, (list, tuple)) else [X]

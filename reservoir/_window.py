@@ -8,6 +8,7 @@ from typing import Any, Self
 
 import numpy as np
 from sklearn.base import MultiOutputMixin, RegressorMixin
+from sklearn.metrics import r2_score
 from sklearn.utils.validation import check_is_fitted
 
 from echocast._checks import check_flag, check_number, check_option, refuse
@@ -17,7 +18,14 @@ from ._machine import BLOCK_BYTES, block_rows
 from ._sequences import SequenceLayout, checked_rows, read_targets, read_weights
 from ._stepping import make_advance
 
-__all__ = ["WindowESNRegressor", "check_window", "column_scales", "find_window", "lag_columns"]
+__all__ = [
+    "WindowESNRegressor",
+    "check_window",
+    "column_scales",
+    "find_window",
+    "lag_columns",
+    "score_rows",
+]
 
 _TILE = 64  # rows driven side by side
 _LAG_NAME = re.compile(r"^(?:(?P<series>.*?)[\s_.-]+)?lag[\s_.-]*(?P<lag>\d+)$", re.IGNORECASE)
@@ -59,6 +67,15 @@ def check_window(estimator: Any) -> None:
     if estimator.n_window_features is not None:
         name, value = "n_window_features", estimator.n_window_features
         check_number(name, value, owner, low=1, closed="left", integer=True)
+
+
+def score_rows(model: Any, X: Any, y: Any, sample_weight: Any) -> float:
+    """R^2 of a regressor whose rows are samples, after the checks of `fit`."""
+    outputs = model.predict(X)
+    layout = SequenceLayout("rows", np.array([0, len(outputs)]))
+    targets, _ = read_targets(y, layout, dtype=np.float64, owner=type(model).__name__)
+    weights = read_weights(sample_weight, layout, dtype=np.float64)
+    return float(r2_score(targets, outputs, sample_weight=weights))
 
 
 def find_window(estimator: Any) -> np.ndarray:
@@ -278,6 +295,19 @@ class WindowESNRegressor(MultiOutputMixin, RegressorMixin, BaseReservoir):
         for part, features in self._feature_blocks(rows):
             outputs[part] = features @ self.coef_.T + self.intercept_
         return outputs[:, 0] if self._fit_y_one_d else outputs
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """Coefficient of determination.
+
+        Parameters
+        ----------
+        X, y, sample_weight : as in `fit`
+
+        Returns
+        -------
+        float
+        """
+        return score_rows(self, X, y, sample_weight)
 
     def _check_params(self):
         owner = type(self).__name__

@@ -13,7 +13,14 @@ from sklearn.utils.validation import check_is_fitted
 from echocast._checks import check_flag, check_generator, check_number, check_option, refuse
 
 from .._base import transactional
-from .._sequences import SequenceLayout, _is_frame, _is_sequence_list, _ndim, _shape
+from .._sequences import (
+    SequenceLayout,
+    _is_frame,
+    _is_sequence_list,
+    _ndim,
+    _shape,
+    read_weights,
+)
 from .._values import refuse_not_finite, refuse_not_numbers
 from ._heads import ValueHead
 from ._reading import read_case_weights, read_sequences, read_vector_targets, warn_if_unscaled
@@ -323,6 +330,8 @@ class Seq2SeqRegressor(MultiOutputMixin, RegressorMixin, BaseSeq2Seq):
             refuse_not_numbers(y, "y")
             y = np.asarray(y)
         shape = _shape(y)
+        if y is not None and not shape:
+            raise ValueError("y must have an axis of sequences, got a single value.")
         if len(shape) > 3:
             raise ValueError(f"Found array with dim {len(shape)}: y of {owner} has at most 3 axes.")
         flat = y.reshape(shape[0], -1) if len(shape) == 3 else y
@@ -509,9 +518,9 @@ class Seq2SeqRegressor(MultiOutputMixin, RegressorMixin, BaseSeq2Seq):
                 f"y has horizons of shape {targets.shape[1:]}, but {type(self).__name__} was "
                 f"fitted with {(self.horizon_, self._fit_n_targets)}."
             )
-        return float(
-            r2_score(targets.reshape(n, -1), points.reshape(n, -1), sample_weight=sample_weight)
-        )
+        rows = SequenceLayout("rows", np.array([0, n]))
+        weights = read_weights(sample_weight, rows, dtype=np.float64)
+        return float(r2_score(targets.reshape(n, -1), points.reshape(n, -1), sample_weight=weights))
 
     def __sklearn_tags__(self):
         # Without `three_d_array`, by which regressors say that rows of a table are time steps.

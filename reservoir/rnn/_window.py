@@ -12,7 +12,7 @@ from echocast._saving import ModelFiles
 
 from .._base import transactional
 from .._sequences import SequenceLayout, checked_rows, read_targets, read_weights
-from .._window import check_window, column_scales, find_window
+from .._window import check_window, column_scales, find_window, score_rows
 from ._regressor import RNNRegressor
 
 __all__ = ["WindowRNNRegressor"]
@@ -213,6 +213,19 @@ class WindowRNNRegressor(MultiOutputMixin, RegressorMixin, ModelFiles, BaseEstim
         rows = checked_rows(self, X, reset=False, dtype=np.float64)
         points = self.regressor_.predict(self._windows(rows)) * self.y_scale_ + self.y_offset_
         return points[:, 0] if self._fit_y_one_d else points
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """Coefficient of determination.
+
+        Parameters
+        ----------
+        X, y, sample_weight : as in `fit`
+
+        Returns
+        -------
+        float
+        """
+        return score_rows(self, X, y, sample_weight)
 
     def predict_quantiles(self, X: Any, quantiles: Any = None) -> np.ndarray:
         """Quantiles of the target, as in `RNNRegressor.predict_quantiles`.
