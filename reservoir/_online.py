@@ -11,6 +11,7 @@ from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from echocast._checks import check_flag, check_number
+from echocast._saving import ModelFiles
 
 from ._base import transactional
 from ._running import RunningReadout
@@ -20,7 +21,9 @@ __all__ = ["FORCEReadout", "LMSReadout", "OnlineReadout", "RLSReadout"]
 _CALL_NANOSECONDS = 40e6  # a compiled call ends after about this long, so that Ctrl-C is served
 
 
-class OnlineReadout(MultiOutputMixin, RegressorMixin, BaseEstimator, metaclass=ABCMeta):
+class OnlineReadout(
+    MultiOutputMixin, RegressorMixin, ModelFiles, BaseEstimator, metaclass=ABCMeta
+):
     """Abstract: a linear readout whose weights change with each row, in the order of the rows.
 
     Final classes define the hooks at the end. Sums are in float64, whatever the rows are in.

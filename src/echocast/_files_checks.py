@@ -126,6 +126,22 @@ def _factor(factor: Any) -> None:
         _need(_shape(factor._sums.matrix) == (n, n), "sums")
 
 
+def _online(readout: Any) -> None:
+    """A readout that learns row by row; its memory is read as it is."""
+    if not hasattr(readout, "_fit_n_rows"):
+        return
+    n = int(bool(readout.fit_intercept)) + readout.n_features_in_
+    coef = _shape(readout.coef_)
+    _need(coef is not None and len(coef) == 2 and coef[1] == readout.n_features_in_, "weights")
+    _need(_shape(readout.intercept_) == coef[:1], "weights")
+    memory = {"_fit_R": (n, n + coef[0]), "_fit_weights": (coef[0], n)}
+    for name, shape in memory.items():
+        if hasattr(readout, name):
+            _need(_shape(getattr(readout, name)) == shape, "memory")
+            _need(getattr(readout, name).dtype == np.float64, "memory")
+    _need(isinstance(readout._fit_n_rows, int) and readout._fit_n_rows >= 0, "rows")
+
+
 # ------------------------------------------------------------------------- trained networks
 
 
@@ -164,10 +180,13 @@ def _turing(model: Any) -> None:
 
 _CHECKS: dict[str, Callable[[Any], None]] = {
     "ESNMachine": _esn_machine,
+    "FORCEReadout": _online,
+    "LMSReadout": _online,
     "LocalReservoirs": _local,
     "Network": _network,
     "NeuralTuringMachine": _turing,
     "ReservoirStack": _stack,
+    "RLSReadout": _online,
     "RidgeFactor": _factor,
     "TextNetwork": _network,
 }

@@ -92,6 +92,13 @@ def _reservoirs():
         ).fit(WINDOWS[:, :7], WINDOWS[:, 7]),
         "SequenceScaler": lambda: r.SequenceScaler().fit(PARTS),
         "RunningReadout": lambda: r.RunningReadout(2, 1, alpha=1e-3).extend(U[:-1], U[1:, :1]),
+        "ESNRegressor RLS": _rows(ESNRegressor, readout=r.RLSReadout(forgetting=0.99)),
+        "ESNRegressor FORCE": _rows(
+            ESNRegressor, readout=r.FORCEReadout(), feedback_scaling=0.5, include_input=False
+        ),
+        "RLSReadout": lambda: r.RLSReadout().fit(U[:-1], U[1:, 0]),
+        "LMSReadout": lambda: r.LMSReadout().fit(U[:-1], U[1:]),
+        "FORCEReadout": lambda: r.FORCEReadout().fit(U[:-1], U[1:]),
         "MarkovChain": lambda: r.MarkovChain(2).fit("abcabdabc" * 9),
     }
 
@@ -326,7 +333,10 @@ def _inputs(kind, name):
         return panel().to_frame()
     if name.endswith("frame"):
         return frame()
-    return U if kind in ("NVARRegressor", "DeepESNRegressor", "ESNRegressor") else PARTS
+    return U if kind in BY_ROWS or kind.endswith("Readout") else PARTS
+
+
+BY_ROWS = ("NVARRegressor", "DeepESNRegressor", "ESNRegressor")
 
 
 def same(found, wanted):
