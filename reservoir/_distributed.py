@@ -164,14 +164,14 @@ def _check_estimator(estimator):
             "and let functions return transformed parts; for independent fits set n_jobs under "
             "joblib.parallel_config(backend='dask')."
         )
-    if not isinstance(estimator, ESNClassifier):
-        return
-    if estimator.readout is not None:
+    if getattr(estimator, "readout", None) is not None:
         raise TypeError(
-            f"{_OWNER} needs the built-in readout of ESNClassifier, got readout="
-            f"{estimator.readout!r}. Set readout=None, or fit that classifier to `transform`ed "
+            f"{_OWNER} needs the built-in readout of {type(estimator).__name__}, got readout="
+            f"{estimator.readout!r}. Set readout=None, or fit that readout to `transform`ed "
             "parts."
         )
+    if not isinstance(estimator, ESNClassifier):
+        return
     if str(estimator.features).endswith("model_space") and estimator.n_components is not None:
         raise TypeError(
             f"features={estimator.features!r} rests on principal components of all states, which "

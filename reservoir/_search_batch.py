@@ -53,7 +53,8 @@ def can_batch(estimator: Any) -> bool:
     """Whether the engine does what this estimator, with its parameters set, would do."""
     return (
         type(estimator) is ESNRegressor
-        and estimator.get_params(deep=False).get("time_chunks") is None
+        and estimator.time_chunks is None
+        and estimator.readout is None
         and np.ndim(estimator.noise) == 0
         and estimator.noise == 0
         and np.ndim(estimator.feedback_scaling) == 0

@@ -8,14 +8,18 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 from sklearn.linear_model import Ridge
+from sklearn.model_selection import GridSearchCV, KFold
 
+import echocast
 from echocast.exceptions import InvalidParameterError
 from echocast.reservoir import (
     ESNRegressor,
+    ESNSearchCV,
     FORCEReadout,
     LMSReadout,
     RLSReadout,
     RunningReadout,
+    fit_distributed,
     with_penalty,
     without_rows,
 )
@@ -171,6 +175,30 @@ def test_combinations_that_make_no_sense(change, error, text):
     with pytest.raises(error, match=text):
         model.fit(X, Y)
     assert not hasattr(model, "coef_")
+
+
+def test_searches_fit_one_by_one_and_parts_are_refused():
+    model = clone(RLS).set_params(n_units=10)
+    grid = {"spectral_radius": [0.5, 0.9], "readout__alpha": [1e-3, 1.0]}
+    search = ESNSearchCV(model, grid, cv=KFold(3)).fit(X, Y)
+    expected = GridSearchCV(model, grid, cv=KFold(3)).fit(X, Y)
+    assert_allclose(
+        search.cv_results_["mean_test_score"], expected.cv_results_["mean_test_score"], rtol=1e-10
+    )
+    assert search.fallback_params_["spectral_radius"] == "ordinary fits"
+    with pytest.raises(TypeError, match="built-in readout of ESNRegressor"):
+        fit_distributed(model, [(X, Y)])
+
+
+@pytest.mark.parametrize("model", [RLS, LMS, FORCE])
+def test_model_files(model, tmp_path):
+    model = clone(model).fit(X[:600], Y[:600])
+    echocast.save(model, tmp_path / "model.echocast")
+    loaded = echocast.load(tmp_path / "model.echocast")
+    assert_array_equal(loaded.predict(X), model.predict(X))
+    assert_array_equal(
+        loaded.partial_fit(X[600:], Y[600:]).coef_, model.partial_fit(X[600:], Y[600:]).coef_
+    )
 
 
 def test_what_needs_ridge_statistics_says_so():
