@@ -25,7 +25,6 @@ _TABLE: dict[str, dict[str, str]] = {
         "_machine": "Reservoir",
         "_ngrc": "DelayFeatures NVARRegressor",
         "_online": "FORCEReadout LMSReadout RLSReadout",
-        "_online": "FORCEReadout LMSReadout RLSReadout",
         "_running": "RunningReadout",
         "_sequence_features": "SequenceEncoder StateBasis",
         "_sequence_tools": "SequenceScaler",
