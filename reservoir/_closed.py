@@ -65,6 +65,7 @@ def closed_loop(
     """
     x = np.array(x0, dtype=res.dtype)
     y = np.array(y0, dtype=res.dtype)
+    _check_shapes(res, x, y, 1, loop_in, coef_state, coef_output)
     out = np.empty((n_steps, y.shape[0]), dtype=res.dtype)
     extra = [np.asarray(a) for a in (const, innovations) if a is not None]
     parts = np.asarray(loop_in).T, coef_state, coef_output
@@ -121,6 +122,7 @@ def closed_loop_batch(
     """
     x = np.array(x0, dtype=res.dtype)
     y = np.array(y0, dtype=res.dtype)
+    _check_shapes(res, x, y, 2, loop_in, coef_state, coef_output)
     n_outputs, n_paths = y.shape
     out = np.empty((n_steps, n_outputs, n_paths), dtype=res.dtype)
     extra = [np.asarray(a) for a in (const, innovations) if a is not None]
@@ -137,6 +139,17 @@ def closed_loop_batch(
         _run_tile(res, loop_in, weights, readout, offset, drive, parts, xy, rows)
         x[:, tile], out[:, :, tile] = xy[: res.n_units], rows
     return out, x
+
+
+def _check_shapes(res, x, y, ndim, loop_in, coef_state, coef_output):
+    """Kernels look at the shape of one of their arrays only."""
+    n, k = res.n_units, y.shape[0] if y.ndim else -1
+    found = [x.shape, y.shape[1:], *map(np.shape, (loop_in, coef_state, coef_output))]
+    if y.ndim != ndim or found != [(n, *y.shape[1:]), x.shape[1:], (n, k), (k, n), (k, k)]:
+        raise ValueError(
+            f"States {x.shape}, outputs {y.shape} and weights {found[2:]} of a closed loop do not "
+            f"fit a reservoir of {n} units."
+        )
 
 
 def _run_tile(res, loop_in, weights, readout, offset, drive, extra, xy, out):

@@ -1,5 +1,6 @@
 """Files made to do harm are refused: nothing runs, nothing else is opened, memory stays small."""
 
+import contextlib
 import io
 import json
 import pickle
@@ -432,3 +433,16 @@ def test_weights_of_a_network_that_do_not_fit_are_refused():
 )
 def test_parameters_that_fit_would_refuse_are_refused(name, value):
     assert type(refusal(forged(ESN, edit([*PARAMS, name], value)))) is CorruptModelError
+
+
+def test_states_of_a_closed_loop_that_do_not_fit_are_refused_when_it_runs():
+    content = stored(fitted("ESNForecaster array"))
+    memory = manifest_of(content)["model"]["fitted"]["_fit_memory"]["fitted"]
+    arrays = [name for name, node in memory.items() if isinstance(node, dict) and "shape" in node]
+    assert arrays
+    for name in arrays:
+        change = edit([*FITTED, "_fit_memory", "fitted", name], {"$": "array", "of": "other"})
+        for shape in ((1,), (3, 1), (200,), (200, 2)):
+            changed = forged(content, change, arrays={"other": np.zeros(shape)})
+            with contextlib.suppress(ValueError, TypeError, IndexError, ModelFileError):
+                loaded(changed).predict(3)
