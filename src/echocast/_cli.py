@@ -67,6 +67,18 @@ _VERSIONS_EXAMPLES = """\
 examples:
   echocast show-versions
 """
+_VERIFY_EXAMPLES = """\
+Measures what the package promises on this machine, one line for each promise: how much was tried,
+what came out, and whether it keeps its limit. Rows that cannot run here are shown as skipped.
+Without --full it takes about a minute, with --full about half an hour. The exit code is 1 if a row
+misses its limit.
+
+examples:
+  echocast verify
+  echocast verify --full --json figures.json
+  echocast verify --only numerics time --seed 7
+"""
+_GROUPS = ("inputs", "time", "numerics", "files", "faults", "threads", "cache", "memory", "workers")
 _MODELS = {
     "esn": "echo state network",
     "naive": "the last value",
@@ -78,6 +90,10 @@ _MODELS = {
 
 class UsageError(ValueError):
     """The arguments ask for what cannot be done; the message is one line."""
+
+
+class Missed(Exception):
+    """A row of `verify` missed its limit; the report says which."""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -153,7 +169,7 @@ def _report(error: Exception) -> int:
     from echocast._csv import CsvError
 
     at_fault = isinstance(error, (UsageError, CsvError))
-    kind = "" if at_fault else f"{type(error).__name__}: "
+    kind = "" if at_fault or isinstance(error, Missed) else f"{type(error).__name__}: "
     _say(f"error: {kind}{' '.join(str(error).split())}")
     return 2 if at_fault else 1
 
@@ -226,6 +242,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     command = add_command("inspect", _inspect, "show what is in a model file", _INSPECT_EXAMPLES)
     command.add_argument("file", metavar="FILE", help="a file that echocast.save has written")
+    _add_verify_arguments(
+        add_command("verify", _verify, "measure what the package promises", _VERIFY_EXAMPLES)
+    )
     add_command("warmup", _warmup, "compile and cache the kernels", _WARMUP_EXAMPLES)
     add_command("show-versions", _versions, "print what a bug report needs", _VERSIONS_EXAMPLES)
     return parser
@@ -324,6 +343,15 @@ def _add_output_arguments(command: argparse.ArgumentParser) -> None:
     )
 
 
+def _add_verify_arguments(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--full", action="store_true", help="more trials, and the long rows")
+    command.add_argument(
+        "--only", nargs="+", action="extend", metavar="GROUP", help=f"of {', '.join(_GROUPS)}"
+    )
+    command.add_argument("--seed", type=_count(0, 2**32 - 1), default=0, metavar="N")
+    command.add_argument("--json", metavar="OUT.json", help="write the figures to this file")
+
+
 def _count(low: int, high: int | None = None):
     def parse(text: str) -> int:
         rule = f"an integer of at least {low}" + (f", at most {high}" if high else "")
@@ -368,6 +396,19 @@ def _inspect(arguments: argparse.Namespace) -> None:
     from echocast._cli_model import run_inspect
 
     run_inspect(arguments)
+
+
+def _verify(arguments: argparse.Namespace) -> None:
+    unknown = sorted(set(arguments.only or ()) - set(_GROUPS))
+    if unknown:
+        raise UsageError(f"--only: no group {unknown[0]!r}; there are {', '.join(_GROUPS)}")
+    from echocast._verify import run_verify
+
+    passed = run_verify(
+        full=arguments.full, only=arguments.only, seed=arguments.seed, json_path=arguments.json
+    )
+    if not passed:
+        raise Missed("a row missed its limit")
 
 
 def _warmup(arguments: argparse.Namespace) -> None:
