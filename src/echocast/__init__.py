@@ -20,6 +20,7 @@ from typing import Any as _Any
 
 if _TYPE_CHECKING:
     from echocast import datasets, exceptions, forecasting, reservoir, testing
+    from echocast._export import to_onnx, to_safetensors
     from echocast._files import inspect, load, save
     from echocast.reservoir._warmup import warmup
 
@@ -29,6 +30,13 @@ except _PackageNotFoundError:  # a checkout on sys.path that was never installed
     __version__ = "0+unknown"
 
 _SUBMODULES = ("datasets", "exceptions", "forecasting", "reservoir", "testing")
+_FUNCTIONS = {
+    "inspect": "_files",
+    "load": "_files",
+    "save": "_files",
+    "to_onnx": "_export",
+    "to_safetensors": "_export",
+}
 
 __all__ = [
     "__version__",
@@ -40,6 +48,8 @@ __all__ = [
     "reservoir",
     "save",
     "testing",
+    "to_onnx",
+    "to_safetensors",
     "warmup",
 ]
 
@@ -47,8 +57,8 @@ __all__ = [
 def __getattr__(name: str) -> _Any:
     if name in _SUBMODULES:
         return _import_module(f"{__name__}.{name}")
-    if name in ("inspect", "load", "save"):
-        return getattr(_import_module(f"{__name__}._files"), name)
+    if name in _FUNCTIONS:
+        return getattr(_import_module(f"{__name__}.{_FUNCTIONS[name]}"), name)
     if name == "warmup":
         from echocast.reservoir._warmup import warmup
 

@@ -13,9 +13,12 @@ OPTIONAL = {
     "distributed",
     "matplotlib",
     "narwhals",
+    "onnx",
+    "onnxruntime",
     "optuna",
     "polars",
     "pyarrow",
+    "safetensors",
     "sktime",
 }
 # A module here is named after the one library that it needs, and is imported by name alone.
