@@ -199,20 +199,17 @@ class ReservoirForecaster(LaggedForecaster):
 
     def _told_of_rows(self, regressor, n_variables, n_known):
         """The regressor, encoder-decoders within which know how steps stand in rows."""
-        writers = [
-            part
-            for part in (regressor, *regressor.get_params(deep=True).values())
-            if isinstance(part, Seq2SeqRegressor)
-        ]
-        if writers and n_known:
-            raise ValueError(
-                f"With strategy={self.strategy!r} rows hold {n_known} known column(s) beside the "
-                f"lags, which {type(writers[0]).__name__} would read as steps of the series. Use "
-                "strategy='multi_output' and a horizon of 2 or more, or leave out X, `calendar` "
-                "and `fourier`."
-            )
-        for part in writers:
-            part.set_params(window_order="newest_first", n_variables=n_variables)
+        for part in (regressor, *regressor.get_params(deep=True).values()):
+            writes = isinstance(part, Seq2SeqRegressor)
+            if n_known and (writes or getattr(part, "layout", None) == "windows"):
+                raise ValueError(
+                    f"With strategy={self.strategy!r} rows hold {n_known} known column(s) beside "
+                    f"the lags, which {type(part).__name__} would read as steps of the series. "
+                    "Use strategy='multi_output' and a horizon of 2 or more, or leave out X, "
+                    "`calendar` and `fourier`."
+                )
+            if writes:
+                part.set_params(window_order="newest_first", n_variables=n_variables)
         return regressor
 
     def _model(self, values, exog, seed, known) -> LaggedModel:

@@ -11,7 +11,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from echocast.forecasting import ReservoirForecaster, backtest
-from echocast.reservoir import Seq2SeqRegressor
+from echocast.reservoir import SelfAttentionRegressor, Seq2SeqRegressor
 
 LAGS, HORIZON = 8, 4
 
@@ -68,6 +68,9 @@ def test_known_columns_are_no_steps_of_the_series(kwargs):
     with pytest.raises(ValueError, match=r"rows hold 2 known column\(s\).*multi_output"):
         forecaster(fourier={12: 1}, **kwargs).fit(series())
     assert np.isfinite(forecaster(**kwargs).fit(series()).predict(3)).all()
+    of_windows = SelfAttentionRegressor(layout="windows", n_units=4, max_iter=1)
+    with pytest.raises(ValueError, match="which SelfAttentionRegressor would read as steps"):
+        forecaster(of_windows, fourier={12: 1}, **kwargs).fit(series())
 
 
 def test_known_columns_act_through_a_ridge_where_all_steps_come_at_once():

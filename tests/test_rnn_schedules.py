@@ -120,5 +120,5 @@ def test_a_number_is_constant_and_a_function_is_asked(share):
 
 @pytest.mark.parametrize("kind", [-0.1, 1.1, np.nan, None, "sigmoid", True, lambda k: 2.0])
 def test_no_probability_is_refused(kind):
-    with pytest.raises(InvalidParameterError, match=r"The 'kind(\(k\))?' parameter"):
+    with pytest.raises(InvalidParameterError, match=r"The '(kind|teacher_forcing(\(k\))?)' param"):
         forcing_probability(kind, 0, 10)

@@ -242,3 +242,10 @@ def test_a_fitted_transducer_takes_a_single_pair():
     assert model.log_likelihood("abc", "CBA") == model.log_likelihood(["abc"], ["CBA"])
     with pytest.raises(InvalidParameterError, match="'return_attention'"):
         model.predict(["abc"], return_attention="no")
+
+
+@pytest.mark.parametrize("value", [7, float("nan"), "often", None])
+def test_a_schedule_of_forcing_gives_probabilities(value):
+    model = Seq2SeqTransducer(teacher_forcing=lambda k: value, max_iter=1)
+    with pytest.raises(InvalidParameterError, match=r"'teacher_forcing\(k\)' .* update k=0 "):
+        model.fit(["ab"], ["BA"])

@@ -105,8 +105,10 @@ def forcing_probability(kind: str | float | Callable[[int], float], k: int, n_to
     [1.0, 0.5, 0.0, 0.0]
     """
     if callable(kind) or not isinstance(kind, str):
-        name, value = ("kind(k)", kind(k)) if callable(kind) else ("kind", kind)
-        return float(check_number(name, value, "teacher forcing", low=0.0, high=1.0))
+        name, value = ("(k)", kind(k)) if callable(kind) else ("", kind)
+        return float(
+            check_number(f"teacher_forcing{name}", value, f"update k={k}", low=0.0, high=1.0)
+        )
     check_option("kind", kind, "forcing_probability", FORCINGS)
     n_total = max(n_total, 1)
     share = k / (_FORCED_SHARE * n_total)
