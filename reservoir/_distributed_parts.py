@@ -60,7 +60,9 @@ class Part:
         if _is_path(data):
             data = _read_parquet(data)
         if hasattr(data, "__dask_graph__"):
-            data = data.compute(scheduler="synchronous")
+            from dask.local import get_sync
+
+            data = data.compute(scheduler=get_sync)
         _check_source(data, self.target, self.number)
         if isinstance(data, tuple):
             X, y = data

@@ -2,6 +2,8 @@
 
 import importlib.util
 import pickle
+import threading
+import warnings
 
 import joblib
 import numpy as np
@@ -10,6 +12,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression, Ridge
+from threadpoolctl import threadpool_info
 
 from echocast.exceptions import (
     DistributedFitError,
@@ -24,7 +27,8 @@ from echocast.reservoir import (
     NVARRegressor,
     fit_distributed,
 )
-from echocast.reservoir._distributed_run import LocalRun, tree
+from echocast.reservoir._distributed_parts import Solved
+from echocast.reservoir._distributed_run import LocalRun, task, tree
 
 RNG = np.random.RandomState(0)
 LENGTHS = (80, 120, 60, 150, 90)
@@ -140,6 +144,34 @@ def test_neighbours_are_combined_in_pairs(n):
     assert found.replace("(", "").replace(")", "") == "abcdefghi"[:n]
     depth = max(found[:i].count("(") - found[:i].count(")") for i in range(len(found) + 1))
     assert depth == int(np.ceil(np.log2(n)))
+
+
+def test_threads_share_conditions_and_keep_their_own_warnings():
+    """Threads enter and leave in overlapping order; the process gets its settings back."""
+    before, limits = warnings.showwarning, threadpool_info()
+    barrier, kept = threading.Barrier(2), {}
+
+    @task
+    def work(name):
+        found = [one["num_threads"] for one in threadpool_info() if one["user_api"] == "blas"]
+        barrier.wait(10)
+        warnings.warn(name, EchocastWarning, stacklevel=1)
+        warnings.warn("of no interest", DeprecationWarning, stacklevel=1)
+        if name == "slow":
+            first.join(10)
+        return Solved(found)
+
+    def run(name):
+        kept[name] = work(name)
+
+    first = threading.Thread(target=run, args=("fast",))
+    second = threading.Thread(target=run, args=("slow",))
+    first.start(), second.start(), second.join(10)
+    for name, solved in kept.items():
+        assert solved.warnings == ((None, EchocastWarning, name),)
+        assert set(solved.fit) == {1}
+    assert warnings.showwarning is before
+    assert threadpool_info() == limits
 
 
 def test_noise_is_drawn_for_each_part_by_itself():

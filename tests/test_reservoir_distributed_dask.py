@@ -246,3 +246,37 @@ def test_a_part_that_kills_more_workers_than_allowed_is_given_up(cluster, client
     finally:
         cluster.scheduler.allowed_failures = allowed
     assert vars(model) == before
+
+
+@pytest.mark.slow
+def test_twelve_kills_in_four_fits_change_no_bit(cluster, client):
+    """Workers are killed from outside, at times that nothing in the fit depends on."""
+    parts = loaders(lambda k: time.sleep(0.2)) * 4
+    model = ESNRegressor(**SMALL, alpha="auto")
+    expected = fit_distributed(clone(model), PARTS * 4)
+    allowed, cluster.scheduler.allowed_failures = cluster.scheduler.allowed_failures, 20
+    n_kills = 0
+    try:
+        for run in range(4):
+            done = threading.Event()
+
+            def kill(run=run, done=done):
+                nonlocal n_kills
+                rng = np.random.RandomState(run)
+                for _ in range(3):
+                    if done.wait(0.5 + rng.uniform(1)):
+                        return
+                    pids = [w.pid for w in cluster.workers.values() if w.pid]
+                    if pids:
+                        os.kill(pids[rng.randint(len(pids))], signal.SIGKILL)
+                        n_kills += 1
+
+            killer = threading.Thread(target=kill)
+            killer.start()
+            found = fit_distributed(clone(model), parts, client)
+            done.set()
+            killer.join()
+            assert_same_bits(found, expected)
+    finally:
+        cluster.scheduler.allowed_failures = allowed
+    assert n_kills >= 8  # a fit may be over before its third
