@@ -147,6 +147,9 @@ class MarkovChain(SymbolModel, ModelFiles, BaseEstimator):
     def score(self, X: Any, y: Any = None) -> float:
         """Bits for each symbol of X: the mean of -log2 of its probability. Lower is better.
 
+        scikit-learn's searches want the opposite: give them ``scoring=lambda model, X, y=None:
+        -model.score(X)``.
+
         Parameters
         ----------
         X : as in `fit`
