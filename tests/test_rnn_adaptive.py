@@ -203,7 +203,7 @@ BAD_PARAMS = [
     ("epsilon", 1.0), ("solver", "lbfgs"), ("learning_rate", "up"), ("learning_rate_init", 0),
     ("batch_size", 0), ("max_iter", -1), ("tol", -1), ("n_iter_no_change", 0), ("max_norm", 0),
     ("clip_value", -1), ("alpha", -1), ("weight_decay", -1), ("shuffle", None), ("dtype", "x"),
-    ("verbose", 1),
+    ("verbose", 1), ("warm_start", None),
 ]  # fmt: skip
 
 

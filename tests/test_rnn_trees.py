@@ -157,6 +157,11 @@ BAD_TREES = [
     {"tokens": ["a", "b"], "left": [-1, 0.5], "right": [-1, -1]},
     {"tokens": ["a", "b"], "left": [-1, 0], "right": [-1, 0]},
     {"tokens": [None, "b"], "left": [-1, 0], "right": [-1, -1]},
+    {"tokens": [["a"], "b"], "left": [-1, 0], "right": [-1, -1]},
+    {"tokens": 3, "left": [-1], "right": [-1]},
+    {"tokens": "ab", "left": [-1, 0], "right": [-1, -1]},
+    {"tokens": ["a"], "left": [-1], "right": [-1], "labels": 3},
+    ({"a"}, "a"),
 ]
 
 
@@ -170,6 +175,8 @@ def test_what_is_no_source_of_trees():
     for source in (("and", "a", "b"), {"tokens": []}, 3):
         with pytest.raises(TypeError, match="put a single tree into a list"):
             read_trees(source)
+    with pytest.raises(TypeError, match="bytes; decode it"):
+        read_trees(b"(1 a)")
     with pytest.raises(InvalidParameterError, match="'labels' parameter of read_trees"):
         read_trees("(1 a)", labels="no")
 
@@ -312,16 +319,52 @@ def test_a_weight_of_zero_is_as_if_the_tree_were_not_there():
     weight[kept] = 1.0
     full = small(shuffle=False).fit(TREES, LABELS, sample_weight=weight)
     part = small(shuffle=False).fit(X, y)
-    # tokens stand in order of appearance, which is the same here, so weights are too
     assert full.tokens_ == part.tokens_
     assert_allclose(full.theta_, part.theta_, **CLOSE)
 
 
+def test_tokens_of_trees_that_teach_nothing_are_unknown():
+    """By weight, without a label, or held out: validation then sees what prediction will."""
+    trees = [*TREES, "new", ("never", "a")]
+    weight = [1.0] * 6 + [0.0] * 2
+    weighted = small().fit(trees, [*LABELS, 0, 1], sample_weight=weight)
+    y = [[None] * (len(tree) - 1) + [label] for tree, label in zip(read_trees(TREES), LABELS)]
+    unlabelled = small().fit(trees, [*y, [None], [None, None]])
+    plain = small().fit(TREES, LABELS)
+    for model in (weighted, unlabelled):
+        assert model.tokens_ == plain.tokens_
+        assert_allclose(model.theta_, plain.theta_, **CLOSE)
+    words = [f"w{i}" for i in range(20)]
+    model = small(early_stopping=True).fit(words, np.arange(20) % 2)
+    assert len(model.tokens_) == 18
+    assert_array_equal(*model.transform([*set(words) - set(model.tokens_)]))
+
+
+def test_only_trees_with_labels_are_held_out():
+    y = [[None]] * 30 + [[0], [1]] * 5
+    model = small(early_stopping=True, max_iter=40, learning_rate_init=0.1, n_iter_no_change=40)
+    model.fit(["c"] * 30 + ["a", "b"] * 5, y)
+    assert model.best_validation_score_ == 1.0
+
+
+@pytest.mark.parametrize("scale", [1e-60, 1e60])
+def test_only_ratios_of_weights_count(scale):
+    weights = np.arange(1.0, 7.0)
+    plain, scaled = (
+        small(dtype="float32").fit(TREES, LABELS, sample_weight=w)
+        for w in (weights, scale * weights)
+    )
+    assert_allclose(scaled.theta_, plain.theta_, rtol=1e-4, atol=1e-6)
+    assert_array_equal(
+        small().fit(TREES, LABELS, sample_weight=2.0).theta_, small().fit(TREES, LABELS).theta_
+    )
+
+
 def test_early_stopping_keeps_the_best():
     X, y = logic_expressions(300, (1, 3), random_state=0)
-    model = small(early_stopping=True, max_iter=30, n_iter_no_change=2, learning_rate_init=1e-2)
+    model = small(early_stopping=True, max_iter=30, n_iter_no_change=6, learning_rate_init=3e-2)
     model.fit(X, y)
-    assert model.best_validation_score_ == max(model.validation_scores_) > 0.6
+    assert model.best_validation_score_ == max(model.validation_scores_) > 0.8
     assert model.n_iter_ == len(model.validation_scores_) == len(model.loss_curve_)
     with pytest.raises(ValueError, match="leaves no tree"):
         small(early_stopping=True, validation_fraction=0.9).fit(X[:2], [0, 1])
@@ -332,7 +375,7 @@ def test_a_seed_fixes_every_bit(params):
     first, second = (small(**params).fit(TREES, LABELS) for _ in range(2))
     assert deep_state(first) == deep_state(second)
     other = small(**{**params, "random_state": 1}).fit(TREES, LABELS)
-    assert (other.theta_ != first.theta_).any()
+    assert not np.array_equal(other.theta_, first.theta_)
 
 
 def test_dropout_is_for_training_alone():
@@ -368,7 +411,7 @@ BAD_PARAMS = [
     ("learning_rate_init", 0), ("batch_size", 0), ("max_iter", -1), ("tol", -1),
     ("n_iter_no_change", 0), ("early_stopping", "no"), ("validation_fraction", 1.0),
     ("max_norm", 0), ("clip_value", -1), ("alpha", -1), ("weight_decay", np.nan),
-    ("shuffle", 1), ("dtype", "float16"), ("verbose", 2),
+    ("shuffle", 1), ("dtype", "float16"), ("verbose", 2), ("warm_start", "yes"),
 ]  # fmt: skip
 
 
@@ -391,6 +434,12 @@ BAD_DATA = [
     (TREES, [[1], [0], [1], [0], [1], [0]], "labels for tree 0 of 4 nodes"),
     (["a", "b"], [[None], [None]], "no label at any node"),
     (TREES, np.linspace(0, 1.5, 6), "Unknown label type"),
+    (TREES, dict.fromkeys(range(6), 1), "1d array"),
+    (TREES, [None, 1, 0, 1, 0, 1], "The root of tree 0 has the label None"),
+    (TREES, [0, np.nan, 0, 1, 0, 1], "The root of tree 1 has the label nan"),
+    (["a", ("b", "a")], [[1], [0, np.nan]], "y has NaN in tree 1"),
+    (b"(1 a) (0 b)", None, "got bytes"),
+    ([b"a", "b"], [0, 1], "Tree 0 is bytes; decode it"),
 ]
 
 
@@ -401,14 +450,27 @@ def test_bad_data(X, y, message):
 
 
 def test_bad_weights_and_outputs():
-    with pytest.raises(ValueError, match="6 finite numbers"):
-        small().fit(TREES, LABELS, sample_weight=[1, 2])
-    with pytest.raises(ValueError, match="6 finite numbers"):
-        small().fit(TREES, LABELS, sample_weight=[-1.0] * 6)
-    with pytest.raises(ValueError, match="weight of zero"):
-        small().fit(TREES, LABELS, sample_weight=np.zeros(6))
-    with pytest.raises(ValueError, match="output='nodes' needs"):
-        small(output="nodes").fit(TREES, LABELS)
+    for weights, message in (
+        ([1, 2], r"sample_weight.shape == \(2,\), expected \(6,\)"),
+        ([-1.0] * 6, "Negative values in data passed to `sample_weight`"),
+        (np.zeros(6), "All sample weights are zero"),
+        (np.ones((6, 1)), "must be 1D"),
+        (["a"] * 6, "could not convert string"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            small().fit(TREES, LABELS, sample_weight=weights)
+        with pytest.raises(ValueError, match=message):
+            small().fit(TREES, LABELS).score(TREES, LABELS, sample_weight=weights)
+    with pytest.raises(ValueError, match="a weight of zero, or none has a label"):
+        small().fit(
+            ["a", ("b", "a"), ("a", "b")], [[None], [0, None], [0, 1]], sample_weight=[1, 0, 0]
+        )
+    for ask in (
+        lambda: small(output="nodes").fit(TREES, LABELS),
+        lambda: small().fit(TREES, LABELS).score(TREES, LABELS, nodes=True),
+    ):
+        with pytest.raises(ValueError, match=r"labels of nodes .* need a sequence of labels"):
+            ask()
     with pytest.raises(NotFittedError):
         small().predict(TREES)
     with pytest.raises(InvalidParameterError, match="'nodes' parameter"):
@@ -421,3 +483,39 @@ def test_an_error_leaves_the_former_fit():
     with pytest.raises(ValueError, match="inconsistent"):
         model.fit(TREES, LABELS[:2])
     assert deep_state(model) == before
+
+
+# ------------------------------------------------------------------------- warm starts
+
+
+def test_a_warm_start_goes_on_from_the_weights():
+    model = small(warm_start=True).fit(TREES, LABELS)
+    start, before = model.theta_.copy(), deep_state(model)
+    model.set_params(max_iter=0).fit(TREES, LABELS)
+    assert_array_equal(model.theta_, start)
+    model.set_params(max_iter=3).fit([*TREES, ("zebra", "a")], [*LABELS, 1])
+    assert (model.theta_ != start).any()
+    assert model.n_iter_ == len(model.loss_curve_) == 3
+    assert "zebra" not in model.tokens_
+    assert model.fit(TREES, [0] * 6).classes_.tolist() == [0, 1]  # one of the known classes
+    anew = model.set_params(warm_start=False, max_iter=2).fit(TREES, LABELS)
+    assert_array_equal(anew.theta_, start)
+    assert deep_state(anew)["_fit_rng"] == before["_fit_rng"]
+
+
+@pytest.mark.parametrize(
+    ("params", "y", "message"),
+    [
+        ({"n_units": 6}, LABELS, "fitted with n_units=5, and cannot go on with 6"),
+        ({"dtype": "float32"}, LABELS, "fitted with dtype='float64'"),
+        ({"min_count": 2}, LABELS, "min_count"),
+        ({}, [0, 1, 2, 0, 1, 2], "y has the label 2, which is not among the classes"),
+    ],
+)
+def test_what_a_warm_start_cannot_change(params, y, message):
+    model = small(warm_start=True).fit(TREES, LABELS)
+    before = deep_state(model)
+    with pytest.raises(ValueError, match=message):
+        model.set_params(**params).fit(TREES, y)
+    after = deep_state(model.set_params(**{name: SMALL.get(name, 1) for name in params}))
+    assert after == before

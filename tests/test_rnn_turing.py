@@ -268,6 +268,7 @@ BAD_PARAMS = [
     ("solver", "lbfgs"), ("learning_rate", "up"), ("learning_rate_init", 0), ("batch_size", 0),
     ("max_iter", -1), ("tol", -1), ("n_iter_no_change", 0), ("max_norm", 0), ("clip_value", -1),
     ("alpha", -1), ("weight_decay", np.inf), ("shuffle", 1), ("dtype", "int8"), ("verbose", "x"),
+    ("warm_start", None),
 ]  # fmt: skip
 
 

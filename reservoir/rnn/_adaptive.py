@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from echocast._checks import check_generator, check_number, check_option
+from echocast._checks import check_number, check_option
 
-from .._base import transactional
 from . import _ops as ops
 from ._bits import BitEstimator, bit_loss
-from ._fit_loop import Trained
 from ._init import glorot_uniform, initialise_cell
 from ._nodes import cell_step
 from ._params import ParamLayout
@@ -45,7 +43,7 @@ class AdaptiveComputationRNN(BitEstimator):
     max_ponder : int, default=12
         Most runs for one input; 1 is a usual recurrent network.
     ponder_cost : float, default=1e-3
-        Price of a run, beside the loss in nats for each bit.
+        Price of a run, beside the loss in nats for each bit; paid at steps of weight zero too.
     epsilon : float in (0, 1), default=0.01
         Of the halting rule; lets the first run be the last one.
     solver : {"adam", "sgd", "rmsprop"}, default="adam"
@@ -69,6 +67,8 @@ class AdaptiveComputationRNN(BitEstimator):
     weight_decay : float, default=0.0
         Decoupled weight decay (AdamW).
     shuffle : bool, default=True
+    warm_start : bool, default=False
+        Whether `fit` goes on from the weights of the last one.
     random_state : None, int, RandomState, Generator or SeedSequence, default=None
         Source of the first weights, then of batches.
     dtype : {"float32", "float64"}, default="float32"
@@ -132,6 +132,7 @@ class AdaptiveComputationRNN(BitEstimator):
         alpha: float = 0.0,
         weight_decay: float = 0.0,
         shuffle: bool = True,
+        warm_start: bool = False,
         random_state: Any = None,
         dtype: str = "float32",
         verbose: bool = False,
@@ -153,9 +154,12 @@ class AdaptiveComputationRNN(BitEstimator):
         self.alpha = alpha
         self.weight_decay = weight_decay
         self.shuffle = shuffle
+        self.warm_start = warm_start
         self.random_state = random_state
         self.dtype = dtype
         self.verbose = verbose
+
+    _kept = ("n_units", "cell", "max_ponder", "epsilon")
 
     def _check_params(self, owner):
         for name in ("n_units", "max_ponder"):
@@ -165,41 +169,8 @@ class AdaptiveComputationRNN(BitEstimator):
         check_number("epsilon", self.epsilon, owner, low=0, high=1, closed="neither")
         return self._check_training(owner)
 
-    @transactional(keep_fitted=False)
-    def fit(self, X: Any, y: Any, *, sample_weight: Any = None) -> Self:
-        """Train the network.
-
-        Parameters
-        ----------
-        X : list of array-like of shape (n_steps, n_features), or array (n_sequences, n_steps, ...)
-            Sequences; rows are time steps. In an array trailing rows of NaN are padding.
-        y : of the form of X
-            Bits, 0 or 1, for each step.
-        sample_weight : list of array-like of shape (n_steps,), or array, optional
-            Weights of the steps: 0 where it does not matter what the network says. Pondering is
-            paid for at every step.
-
-        Returns
-        -------
-        self
-
-        Raises
-        ------
-        InvalidParameterError
-            If a parameter has a forbidden value.
-        ValueError
-            If X, y or the weights are unusable.
-        TrainingDivergedError
-            If gradients become infinite or NaN. The former fit stays as it was after any error.
-        """
-        dtype = self._check_params(type(self).__name__)
-        data = self._read_training(X, y, sample_weight, dtype)
-        rng = check_generator(self.random_state)
-        layout, theta = self._first_weights(data, rng)
-        trained = Trained(theta) if self.max_iter == 0 else None
-        self._publish(trained or self._train(data, layout, theta, self._loss, rng), layout)
+    def _look_back(self, data):
         self.ponder_ = float(self._counts(data).mean())
-        return self
 
     def _loss(self, leaves, batch):
         """Cross-entropy of the bits, and the price of the runs at all steps."""
@@ -227,13 +198,13 @@ class AdaptiveComputationRNN(BitEstimator):
     def _run(self, leaves, X, valid):
         """Logits, N + R as a Var and N as an array, each (n_steps, n_sequences, ...)."""
         n_steps, n_sequences, _ = X.shape
-        n, dtype = leaves["out.W"].data.shape[1], X.dtype
+        n, cell = leaves["out.W"].data.shape[1], self._fit_asked["cell"]
         own = {name[5:]: leaf for name, leaf in leaves.items() if name.startswith("cell.")}
-        state = Var(np.zeros((n_sequences, n * (2 if self.cell == "lstm" else 1)), dtype))
+        state = Var(np.zeros((n_sequences, 2 * n if cell == "lstm" else n), X.dtype))
         hidden, costs, counts = [], [], []
         for t in range(n_steps):
             state, cost, count = self._ponder(leaves, own, X[t], state, valid[t])
-            hidden.append(state if self.cell != "lstm" else ops.split(state, (n, n))[0])
+            hidden.append(_parts(cell, state)[0])
             costs.append(cost)
             counts.append(count)
         logits = ops.affine(ops.stack(hidden), leaves["out.W"], leaves["out.b"])
@@ -241,34 +212,26 @@ class AdaptiveComputationRNN(BitEstimator):
 
     def _ponder(self, leaves, own, x, state, valid):
         """Run the cell on one input until all have halted."""
-        dtype = x.dtype
+        dtype, cell = x.dtype, self._fit_asked["cell"]
+        most, enough = int(self._fit_asked["max_ponder"]), 1 - self._fit_asked["epsilon"]
         flags = np.ones((len(x), 1), dtype), np.zeros((len(x), 1), dtype)
         first, later = (Var(np.concatenate([x, flag], axis=1)) for flag in flags)
-        if self.cell == "tanh":  # what comes from the input is the same in all later runs
+        if cell == "tanh":  # what comes from the input is the same in all later runs
             first, later = (ops.affine(v, own["W_in"], own["b"]) for v in (first, later))
         states, shares, total = [], [], np.zeros(len(x), dtype)
         counts = np.where(valid, 0, 1)  # padding halts at once
-        for k in range(int(self.max_ponder)):
-            state = self._step(own, later if k else first, state)
-            h = state if self.cell != "lstm" else ops.split(state, (own["W"].data.shape[1],) * 2)[0]
-            share = ops.sigmoid(ops.affine(h, leaves["halt.W"], leaves["halt.b"]))
+        for k in range(most):
+            state = _step(cell, own, later if k else first, state)
+            share = ops.sigmoid(ops.affine(_parts(cell, state)[0], leaves["halt.W"],
+                                           leaves["halt.b"]))  # fmt: skip
             states.append(state)
             shares.append(share)
             total += share.data[:, 0]
-            stops = (counts == 0) & ((total >= 1 - self.epsilon) | (k + 1 == self.max_ponder))
-            counts[stops] = k + 1
+            counts[(counts == 0) & ((total >= enough) | (k + 1 == most))] = k + 1
             if (counts > 0).all():
                 break
         mean, remainder = halted_mean(states, shares, counts)
         return mean, ops.add(remainder, counts[:, None].astype(dtype)), counts
-
-    def _step(self, own, x, state):
-        if self.cell == "tanh":
-            return ops.tanh(ops.add(x, ops.affine(state, own["W"])))
-        n = own["W"].data.shape[1]
-        parts = ops.split(state, (n, n)) if self.cell == "lstm" else (state,)
-        found = cell_step(self.cell, x, own, parts)
-        return ops.concat(found) if self.cell == "lstm" else found[0]
 
     # ---------------------------------------------------------------- prediction
 
@@ -297,6 +260,19 @@ class AdaptiveComputationRNN(BitEstimator):
         check_is_fitted(self)
         sequences = self._read_new(X)
         return sequences.restore(self._counts(sequences))
+
+
+def _parts(cell, state):
+    """The state as the cell knows it, what it gives first: an LSTM has two side by side."""
+    n = state.data.shape[1] // 2
+    return ops.split(state, (n, n)) if cell == "lstm" else (state,)
+
+
+def _step(cell, own, x, state):
+    if cell == "tanh":
+        return ops.tanh(ops.add(x, ops.affine(state, own["W"])))
+    found = cell_step(cell, x, own, _parts(cell, state))
+    return ops.concat(found) if cell == "lstm" else found[0]
 
 
 def halted_mean(states: list[Var], shares: list[Var], counts: np.ndarray) -> tuple[Var, Var]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from scipy.special import expit
@@ -12,10 +13,11 @@ from sklearn.utils.validation import check_is_fitted
 
 from ._fit_loop import Trained, fit_loop
 from ._losses import binary_cross_entropy
+from ._objective import one_blas_thread
 from ._packed import Packed, bucketed_batches, pack
-from ._reading import Sequences, read_case_weights, read_sequences, read_step_targets
+from ._reading import Sequences, read_sequences, read_step_targets, read_step_weights
 from ._tape import Var
-from ._tape_estimator import TapeEstimator
+from ._warm_start import WarmStartEstimator
 
 __all__ = ["BitBatch", "BitData", "BitEstimator", "bit_loss"]
 
@@ -51,26 +53,74 @@ def bit_loss(logits: Var, batch: BitBatch) -> Var:
     return binary_cross_entropy(logits, batch.bits, batch.weights)
 
 
-class BitEstimator(TapeEstimator):
-    """Abstract: subclasses say what logits are in ``_logits(leaves, X)``, X being time-major."""
+class BitEstimator(WarmStartEstimator):
+    """Abstract: subclasses say what the weights, the loss and the logits are."""
 
     # ------------------------------------------------------------------ training
 
-    def _read_training(self, X, y, sample_weight, dtype) -> BitData:
-        owner = type(self).__name__
-        sequences = read_sequences(self, X, reset=True, dtype=dtype)
-        bits = self._bits_of(X, y, sequences, owner)
-        weights = read_case_weights(sample_weight, sequences.layout, last=False, dtype=dtype)
-        if not weights.any():
-            raise ValueError("All steps have a weight of zero; there is nothing to learn.")
-        self.n_outputs_ = bits.shape[1]
-        return BitData(sequences.rows, sequences.indptr, bits, weights)
+    def fit(self, X: Any, y: Any, *, sample_weight: Any = None) -> Self:
+        """Train the network, anew unless `warm_start` is set.
 
-    def _bits_of(self, X, y, sequences, owner):
-        if y is None:
-            raise ValueError(
-                f"This {owner} estimator requires y to be passed, but the target y is None."
-            )
+        Parameters
+        ----------
+        X : list of array-like of shape (n_steps, n_features), or array (n_sequences, n_steps, ...)
+            Sequences; rows are time steps. In an array trailing rows of NaN are padding.
+        y : of the form of X
+            Bits, 0 or 1, for each step.
+        sample_weight : list of array-like of shape (n_steps,), or array, optional
+            Weights of the steps: 0 where it does not matter what the network says. An array of
+            shape (n_sequences, n_steps) for an array, padding included.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        InvalidParameterError
+            If a parameter has a forbidden value.
+        ValueError
+            If X, y or the weights are unusable.
+        TrainingDivergedError
+            If gradients become infinite or NaN. The former fit stays as it was after any error.
+        """
+        return self._fit(X, y, sample_weight)
+
+    @abstractmethod
+    def _first_weights(self, data: BitData, rng: np.random.RandomState) -> tuple:
+        """Layout and vector of the parameters."""
+
+    @abstractmethod
+    def _loss(self, leaves: dict, batch: BitBatch) -> Var:
+        """The loss of a batch, on the tape."""
+
+    @abstractmethod
+    def _logits(self, leaves: dict, X: np.ndarray) -> np.ndarray:
+        """Logits (n_steps, n_sequences, n_outputs) for time-major inputs."""
+
+    def _learn(self, X, y, sample_weight, dtype, *, fresh):
+        sequences = read_sequences(self, X, reset=fresh, dtype=dtype)
+        bits, one_d = self._read_bits(X, y, sequences)
+        if fresh:
+            self.n_outputs_, self._fit_one_d = bits.shape[1], one_d
+        weights = read_step_weights(
+            sample_weight, sequences, dtype=dtype, owner=type(self).__name__
+        )
+        data = BitData(sequences.rows, sequences.indptr, bits, weights)
+        rng = self._generator(fresh)
+        if fresh:
+            self._fit_layout, theta = self._first_weights(data, rng)
+        else:
+            theta = self.theta_
+        self._publish(self._train(data, theta, rng), self._fit_layout)
+        self._look_back(data)
+
+    def _look_back(self, data: BitData) -> None:
+        """Store what is to be known of the training data once the network is trained."""
+
+    def _read_bits(self, X, y, sequences):
+        """Bits (n_rows, n_outputs), and whether they were single ones."""
+        owner = type(self).__name__
         dtype = sequences.rows.dtype
         bits, one_d = read_step_targets(X, y, sequences, dtype=dtype, owner=owner)
         wrong = (bits != 0) & (bits != 1)
@@ -79,11 +129,14 @@ class BitEstimator(TapeEstimator):
                 f"y must hold bits, 0 or 1, for {owner}; it has {bits[wrong][0]:.6g}. For other "
                 "numbers use RNNRegressor, for labels RNNClassifier."
             )
-        if not hasattr(self, "_fit_one_d"):
-            self._fit_one_d = one_d
-        return bits
+        expected = getattr(self, "n_outputs_", bits.shape[1])
+        if bits.shape[1] != expected:
+            raise ValueError(
+                f"y has {bits.shape[1]} bit(s) for each step, but {owner} is expecting {expected}."
+            )
+        return bits, one_d
 
-    def _train(self, data: BitData, layout, theta, loss_of, rng) -> Trained:
+    def _train(self, data: BitData, theta: np.ndarray, rng: np.random.RandomState) -> Trained:
         lengths, size = np.diff(data.indptr), int(self.batch_size)
         known = np.add.reduceat(data.weights, data.indptr[:-1]) > 0  # others teach nothing
         kept = np.flatnonzero(known)
@@ -102,8 +155,9 @@ class BitEstimator(TapeEstimator):
 
         n_batches = len(bucketed_batches(lengths[kept], size, None))
         return fit_loop(
-            theta, layout, batches, loss_of, self._options(), rng, n_epochs=int(self.max_iter),
-            n_batches=n_batches, weight_of=lambda batch: batch.total,
+            theta, self._fit_layout, batches, self._loss, self._options(), rng,
+            n_epochs=int(self.max_iter), n_batches=n_batches,
+            weight_of=lambda batch: batch.total,
         )  # fmt: skip
 
     # ---------------------------------------------------------------- prediction
@@ -116,19 +170,19 @@ class BitEstimator(TapeEstimator):
         lengths, indptr = np.diff(sequences.indptr), sequences.indptr
         order = np.argsort(-lengths, kind="stable")
         first = 0
-        while first < len(order):
-            stop = first + max(1, _CHUNK // int(lengths[order[first]]))
-            numbers = order[first:stop]
-            yield numbers, pack(indptr[numbers], indptr[numbers + 1])
-            first = stop
+        with one_blas_thread(), np.errstate(all="ignore"):
+            while first < len(order):
+                stop = first + max(1, _CHUNK // int(lengths[order[first]]))
+                numbers = order[first:stop]
+                yield numbers, pack(indptr[numbers], indptr[numbers + 1])
+                first = stop
 
     def _values(self, sequences, of_batch, width):
         """What `of_batch` gives for time-major inputs, as rows like those of the data."""
         values = np.empty((len(sequences.rows), width), dtype=np.float64)
         for _, packed in self._passes(sequences):
             found = of_batch(sequences.rows[packed.rows])
-            valid = packed.valid
-            values[packed.rows[valid]] = found[valid]
+            values[packed.rows[packed.valid]] = found[packed.valid]
         return values
 
     def _shares(self, sequences):
@@ -185,13 +239,15 @@ class BitEstimator(TapeEstimator):
         """
         check_is_fitted(self)
         sequences = self._read_new(X)
-        bits = self._bits_of(X, y, sequences, type(self).__name__)
-        weights = read_case_weights(sample_weight, sequences.layout, last=False, dtype=np.float64)
+        bits, _ = self._read_bits(X, y, sequences)
+        weights = read_step_weights(
+            sample_weight, sequences, dtype=np.float64, owner=type(self).__name__
+        )
         right = (self._shares(sequences) > 0.5) == (bits > 0.5)
         return float(np.average(right.mean(axis=1), weights=weights))
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.three_d_array = True
-        tags.target_tags.required = True
+        tags.target_tags.required = tags.target_tags.multi_output = True
         return tags

@@ -16,6 +16,10 @@ after all writing (heads that read):
 
 One head after the other writes M[i] <- M[i] (1 - w[i] sigmoid(erase)) + w[i] add, then the
 others read sum of w[i] M[i]. Arrays have one dtype; `small` and `tiny` keep gradients finite.
+
+Sums are not reassociated (`SUMS`) for the few per cent that this would gain. Their loops write as
+well, so LLVM makes two versions of each and picks one by where the arrays happen to lie, and code
+from the cache may hold a third: then a seed would not fix the last bits.
 """
 
 from __future__ import annotations
@@ -24,7 +28,7 @@ import math
 
 import numpy as np
 
-from echocast._jit import SUMS, kernel
+from echocast._jit import kernel
 
 __all__ = ["memory_backward", "memory_forward"]
 
@@ -66,7 +70,7 @@ def _soft_shares(raw, shares):
         shares[j] /= total
 
 
-@kernel(fastmath=SUMS)
+@kernel
 def _address(raw, memory, before, shifts, gated, cosine, content, shifted, weights):
     """Address of one head of one sequence, into the last four arrays and `gated`."""
     n_slots, width = memory.shape
@@ -114,7 +118,7 @@ def _address(raw, memory, before, shifts, gated, cosine, content, shifted, weigh
         weights[i] /= total
 
 
-@kernel(fastmath=SUMS)
+@kernel
 def memory_forward(raw, old, before, n_shifts, memory, cosine, content, shifted, weights, read):
     """Run one step of all sequences.
 
@@ -155,7 +159,7 @@ def memory_forward(raw, old, before, n_shifts, memory, cosine, content, shifted,
                         r[j] += w[i] * current[i, j]
 
 
-@kernel(fastmath=SUMS)
+@kernel
 def _address_backward(
     raw, memory, before, shifts, gated, cosine, content, shifted, weights, d_weights,
     d_raw, d_memory, d_before, d_shifted,
@@ -226,7 +230,7 @@ def _address_backward(
     d_raw[width] = d_strength * _sigmoid(raw[width])
 
 
-@kernel(fastmath=SUMS)
+@kernel
 def memory_backward(
     raw, old, before, n_shifts, memory, cosine, content, shifted, weights,
     d_memory, d_weights, d_read, d_raw, d_before,

@@ -19,7 +19,14 @@ from .._sequences import _ndim, _shape, refuse_reordered
 from ._estimator import BaseRNN
 from ._heads import ClassHead
 from ._objective import TrainData
-from ._reading import Sequences, cut_like, is_time_indexed, listed, read_case_weights
+from ._reading import (
+    Sequences,
+    cut_like,
+    is_time_indexed,
+    listed,
+    read_case_weights,
+    read_step_weights,
+)
 
 __all__ = ["BaseRNNClassifier"]
 
@@ -83,9 +90,15 @@ class BaseRNNClassifier(ClassifierMixin, BaseRNN):
                 "Name all of them in the first partial_fit (classes=...), or begin afresh with "
                 "warm_start=False."
             )
-        weights = read_case_weights(sample_weight, sequences.layout, last=last, dtype=dtype)
+        weights = self._case_weights(sample_weight, sequences, dtype)
         before = self._labels_before(numbers, sequences, last, dtype)
         return TrainData(sequences.rows, sequences.indptr, numbers, weights, before)
+
+    def _case_weights(self, sample_weight, sequences, dtype):
+        if self._fit_last:
+            return read_case_weights(sample_weight, sequences.layout, last=True, dtype=dtype)
+        owner = type(self).__name__
+        return read_step_weights(sample_weight, sequences, dtype=dtype, owner=owner)
 
     def _has_step_labels(self, y, sequences):
         """Whether y labels each step: a list of arrays, or (n_sequences, n_steps)."""
@@ -236,9 +249,7 @@ class BaseRNNClassifier(ClassifierMixin, BaseRNN):
         labels = self._read_labels(y, sequences, self._fit_last, type(self).__name__)
         weights = None
         if sample_weight is not None:
-            weights = read_case_weights(
-                sample_weight, sequences.layout, last=self._fit_last, dtype=sequences.rows.dtype
-            )
+            weights = self._case_weights(sample_weight, sequences, sequences.rows.dtype)
         found = self.classes_[self._winners(sequences)]
         return float(accuracy_score(labels, found, sample_weight=weights))
 

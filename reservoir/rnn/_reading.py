@@ -31,6 +31,7 @@ __all__ = [
     "read_case_weights",
     "read_sequences",
     "read_step_targets",
+    "read_step_weights",
     "read_vector_targets",
     "split_step_weights",
     "warn_if_unscaled",
@@ -185,6 +186,17 @@ def read_case_weights(
     if not 1e-15 < weights.max() < 1e15:  # only ratios count; sums must be in reach of float32
         weights = weights / weights.max()
     return weights.astype(dtype)
+
+
+def read_step_weights(
+    sample_weight: Any, sequences: Sequences, *, dtype: Any, owner: str
+) -> np.ndarray:
+    """Weights of the steps in any form that a y of one column may have; ones by default."""
+    given = listed(sample_weight)
+    if sequences.layout.form == "list" and _ndim(given) == 2:
+        padded = sequences.padded is not None
+        given = cut_like(given, sequences, owner, "sample_weight") if padded else list(given)
+    return read_case_weights(given, sequences.layout, last=False, dtype=dtype)
 
 
 def split_step_weights(

@@ -129,6 +129,8 @@ def read_trees(source: Any, *, labels: bool = True) -> list[Tree]:
     check_flag("labels", labels, "read_trees")
     if isinstance(source, str):
         return _parsed(source, labels)
+    if isinstance(source, (bytes, bytearray)):
+        raise TypeError("`source` of read_trees is bytes; decode it, or open the file as text.")
     if isinstance(source, (tuple, dict, Tree)) or not isinstance(source, Iterable):
         raise TypeError(
             "`source` of read_trees must be text or an iterable of lines or of trees, got "
@@ -146,6 +148,8 @@ def as_tree(item: Any, number: int = 0) -> Tree:
         return item
     if isinstance(item, dict):
         return _from_arrays(item, number)
+    if isinstance(item, (bytes, bytearray)):
+        raise ValueError(f"Tree {number} is bytes; decode it, or open the file as text.")
     if isinstance(item, str) and item.lstrip().startswith("("):
         raise ValueError(f"Tree {number} is text; read it with read_trees, got {item[:40]!r}.")
     return _from_nested(item, number)
@@ -251,9 +255,7 @@ def _from_nested(item: Any, number: int) -> Tree:
                 f"with None for no token ({_BINARISE})."
             )
         token, children = parts[0], parts[1:]
-        if isinstance(token, (list, dict)) or not isinstance(token, Hashable) or (
-            isinstance(token, tuple)
-        ):  # fmt: skip
+        if not _is_token(token):
             raise ValueError(
                 f"Tree {number} has a node that begins with a {type(token).__name__} where its "
                 "token belongs; write (None, child, child) for a node without one."
@@ -277,13 +279,13 @@ def _from_arrays(item: dict, number: int) -> Tree:
             f"Tree {number} must have the keys 'tokens', 'left', 'right' and perhaps 'labels', "
             f"got {sorted(map(str, item))}."
         )
-    columns = [_items(item[key]) for key in ("tokens", "left", "right")]
-    labels = item.get("labels")
-    lengths = {len(c) for c in columns} | ({len(labels)} if labels is not None else set())
+    columns = [_items(item, key, number) for key in ("tokens", "left", "right")]
+    labels = None if item.get("labels") is None else _items(item, "labels", number)
+    lengths = {len(column) for column in [*columns, *([labels] if labels is not None else [])]}
     if len(lengths) != 1 or lengths == {0}:
         raise ValueError(f"Tree {number} has columns of lengths {sorted(lengths)}, or no node.")
     builder, parents = _Builder(), [0] * len(columns[0])
-    names = _items(labels) if labels is not None else [None] * len(parents)
+    names = labels if labels is not None else [None] * len(parents)
     for i, (token, left, right, label) in enumerate(zip(*columns, names)):
         children = [child for child in (left, right) if child != -1]
         whole = all(isinstance(child, (int, np.integer)) for child in children)
@@ -291,6 +293,11 @@ def _from_arrays(item: dict, number: int) -> Tree:
             raise ValueError(
                 f"Tree {number}: node {i} has the children {left!r} and {right!r}; they must be "
                 f"nodes before it (post-order), or -1 for none, and a single child is the left one."
+            )
+        if not _is_token(token):
+            raise ValueError(
+                f"Tree {number}: node {i} has a {type(token).__name__} for a token; tokens are "
+                "words or numbers, None where there is none."
             )
         if token is None and not children:
             raise ValueError(f"Tree {number} has a leaf without a token.")
@@ -306,5 +313,16 @@ def _from_arrays(item: dict, number: int) -> Tree:
     return builder.done(labelled=labels is not None)
 
 
-def _items(column: Any) -> list:
+def _items(item: dict, key: str, number: int) -> list:
+    column = item[key]
+    if isinstance(column, (str, bytes)) or not isinstance(column, Iterable):
+        raise ValueError(
+            f"Tree {number} has a {type(column).__name__} for {key!r}; it must be a list or array "
+            "with an item for each node."
+        )
     return column.tolist() if isinstance(column, np.ndarray) else list(column)
+
+
+def _is_token(token: Any) -> bool:
+    """Whether it can be one; a tuple is a node, and some of those cannot be hashed."""
+    return isinstance(token, Hashable) and not isinstance(token, tuple)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any, Self
 
 import numpy as np
@@ -12,17 +11,20 @@ from sklearn.metrics import accuracy_score
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
 
-from echocast._checks import check_flag, check_generator, check_number, check_option
+from echocast._checks import check_flag, check_number, check_option
 
-from .._base import transactional
+from .._sequences import SequenceLayout
 from . import _ops as ops
 from ._fit_loop import Trained, fit_loop
 from ._forest import TreeStack, tree_states
 from ._init import glorot_uniform, orthogonal
 from ._losses import cross_entropy
+from ._objective import one_blas_thread
 from ._params import ParamLayout
-from ._tape_estimator import TapeEstimator, sized_batches
-from ._tree_reader import Tree, as_tree, read_trees
+from ._reading import read_case_weights
+from ._tape_estimator import sized_batches
+from ._tree_data import labels_of, trees_of
+from ._warm_start import WarmStartEstimator
 
 __all__ = ["RecursiveClassifier"]
 
@@ -30,7 +32,7 @@ _CHUNK = 512  # trees that are predicted together
 _EMBEDDING_STD = 0.3
 
 
-class RecursiveClassifier(ClassifierMixin, TapeEstimator):
+class RecursiveClassifier(ClassifierMixin, WarmStartEstimator):
     r"""Recursive network that labels trees, or each of their nodes.
 
     A node's state comes from the states of its children and from its own token, by the same
@@ -84,8 +86,11 @@ class RecursiveClassifier(ClassifierMixin, TapeEstimator):
     weight_decay : float, default=0.0
         Decoupled weight decay (AdamW).
     shuffle : bool, default=True
+    warm_start : bool, default=False
+        Whether `fit` goes on from the weights of the last one, whose tokens and classes stay: new
+        tokens are unknown ones.
     random_state : None, int, RandomState, Generator or SeedSequence, default=None
-        Source of the first weights, then of trees held out, batches and dropout.
+        Source of trees held out, then of the first weights, batches and dropout.
     dtype : {"float32", "float64"}, default="float32"
     verbose : bool, default=False
         Whether each epoch is logged, at level INFO of the logger "echocast".
@@ -153,6 +158,7 @@ class RecursiveClassifier(ClassifierMixin, TapeEstimator):
         alpha: float = 0.0,
         weight_decay: float = 0.0,
         shuffle: bool = True,
+        warm_start: bool = False,
         random_state: Any = None,
         dtype: str = "float32",
         verbose: bool = False,
@@ -176,11 +182,14 @@ class RecursiveClassifier(ClassifierMixin, TapeEstimator):
         self.alpha = alpha
         self.weight_decay = weight_decay
         self.shuffle = shuffle
+        self.warm_start = warm_start
         self.random_state = random_state
         self.dtype = dtype
         self.verbose = verbose
 
     # ------------------------------------------------------------------- fitting
+
+    _kept = ("n_units", "embedding_size", "min_count")
 
     def _check_params(self, owner):
         for name in ("n_units", "embedding_size", "min_count"):
@@ -192,9 +201,8 @@ class RecursiveClassifier(ClassifierMixin, TapeEstimator):
                      closed="neither")  # fmt: skip
         return self._check_training(owner)
 
-    @transactional(keep_fitted=False)
     def fit(self, X: Any, y: Any = None, *, sample_weight: Any = None) -> Self:
-        """Train the network.
+        """Train the network, anew unless `warm_start` is set.
 
         Parameters
         ----------
@@ -219,28 +227,50 @@ class RecursiveClassifier(ClassifierMixin, TapeEstimator):
         TrainingDivergedError
             If gradients become infinite or NaN. The former fit stays as it was after any error.
         """
-        owner = type(self).__name__
-        dtype = self._check_params(owner)
-        trees = _trees_of(X, owner)
-        rows, labels, self.output_ = self._labels_of(trees, y, self.output)
-        check_classification_targets(labels)
-        self.classes_, targets = np.unique(labels, return_inverse=True)
-        if len(self.classes_) < 2:
-            raise ValueError(
-                f"{owner} needs at least 2 classes, but y has one class only: "
-                f"{self.classes_.tolist()[0]!r}."
-            )
-        weights = _tree_weights(sample_weight, len(trees), owner)
-        self._learn_tokens(trees)
-        stack = self._stack(trees)
-        per_node = np.zeros(stack.indptr[-1], dtype=dtype)
-        per_node[rows] = weights[np.searchsorted(stack.indptr, rows, side="right") - 1]
+        return self._fit(X, y, sample_weight)
+
+    def _learn(self, X, y, sample_weight, dtype, *, fresh):
+        trees = trees_of(X, type(self).__name__)
+        rows, labels, self.output_ = labels_of(trees, y, self.output)
+        targets = self._targets(labels, fresh)
+        weights = _tree_weights(sample_weight, trees, dtype)
+        indptr = np.cumsum([0, *map(len, trees)])
+        per_node = np.zeros(indptr[-1], dtype=dtype)
+        per_node[rows] = weights[np.searchsorted(indptr, rows, side="right") - 1]
         numbers = np.zeros(len(per_node), dtype=np.int64)
         numbers[rows] = targets
-        rng = check_generator(self.random_state)
-        self._fit_layout, theta = self._first_weights(rng, dtype)
-        self._publish(self._train(stack, numbers, per_node, theta, rng), self._fit_layout)
-        return self
+        known = np.flatnonzero(np.add.reduceat(per_node, indptr[:-1]))  # others teach nothing
+        if not len(known):
+            raise ValueError("All trees have a weight of zero, or none has a label.")
+        rng = self._generator(fresh)
+        kept, out = self._held_out(known, rng) if self.early_stopping else (known, None)
+        if fresh:
+            self._learn_tokens([trees[i] for i in kept])
+            self._fit_layout, theta = self._first_weights(rng, dtype)
+        else:
+            theta = self.theta_
+        trained = self._train(self._stack(trees), numbers, per_node, kept, out, theta, rng)
+        self._publish(trained, self._fit_layout)
+
+    def _targets(self, labels, fresh):
+        """Numbers of the labels among the classes."""
+        check_classification_targets(labels)
+        found, numbers = np.unique(labels, return_inverse=True)
+        if not fresh:
+            new = [label for label in found.tolist() if label not in self.classes_.tolist()]
+            if new:
+                raise ValueError(
+                    f"y has the label {new[0]!r}, which is not among the classes "
+                    f"{self.classes_.tolist()}. Call `fit` with warm_start=False to start afresh."
+                )
+            return np.searchsorted(self.classes_, labels)
+        if len(found) < 2:
+            raise ValueError(
+                f"{type(self).__name__} needs at least 2 classes, but y has one class only: "
+                f"{found.tolist()[0]!r}."
+            )
+        self.classes_ = found
+        return numbers
 
     def _learn_tokens(self, trees):
         counts: dict = {}
@@ -249,7 +279,6 @@ class RecursiveClassifier(ClassifierMixin, TapeEstimator):
                 counts[token] = counts.get(token, 0) + 1
         counts.pop(None, None)
         self.tokens_ = [token for token, n in counts.items() if n >= self.min_count]
-        self._fit_rare = len(self.tokens_) < len(counts)
         self._fit_numbers = {token: i for i, token in enumerate(self.tokens_)}
         self._fit_numbers[None] = -1
 
@@ -275,16 +304,7 @@ class RecursiveClassifier(ClassifierMixin, TapeEstimator):
         layout = ParamLayout({name: array.shape for name, array in arrays.items()})
         return layout, layout.pack(arrays, dtype)
 
-    def _train(self, stack, numbers, weights, theta, rng):
-        kept, validate = np.arange(len(stack)), None
-        if self.early_stopping:
-            kept, validate = self._held_out(stack, numbers, weights, rng)
-        heavy = np.add.reduceat(weights, stack.indptr[:-1])[kept] > 0  # others teach nothing
-        kept = kept[heavy]
-        if not len(kept):
-            raise ValueError("All trees to train on have a weight of zero, or none has a label.")
-        if self.max_iter == 0:
-            return Trained(theta)
+    def _train(self, stack, numbers, weights, kept, out, theta, rng) -> Trained:
         share = float(self.dropout)
 
         def batches(rng):
@@ -313,82 +333,39 @@ class RecursiveClassifier(ClassifierMixin, TapeEstimator):
             share_of = importance[used] / importance.sum()
             return cross_entropy(logits, targets[used], share_of)
 
+        def validate(theta):
+            return self._share_right(theta, stack, numbers, weights, out)
+
         n_batches = -(-len(kept) // int(self.batch_size))
         return fit_loop(
             theta, self._fit_layout, batches, loss_of, self._options(), rng,
-            n_epochs=int(self.max_iter), n_batches=n_batches, validate=validate,
+            n_epochs=int(self.max_iter), n_batches=n_batches,
+            validate=None if out is None else validate,
             weight_of=lambda batch: float(batch[1].sum()),
         )  # fmt: skip
 
-    def _held_out(self, stack, numbers, weights, rng):
-        n = len(stack)
+    def _held_out(self, known, rng):
+        """Numbers of the trees to learn from, and of those to validate with."""
+        n = len(known)
         n_out = max(1, round(self.validation_fraction * n))
         if n_out >= n:
             raise ValueError(
                 f"validation_fraction={self.validation_fraction} leaves no tree of {n} to train "
                 "on. Use more trees, or early_stopping=False."
             )
-        order = rng.permutation(n)
-        out, kept = np.sort(order[:n_out]), np.sort(order[n_out:])
+        order = rng.permutation(known)
+        return np.sort(order[n_out:]), np.sort(order[:n_out])
 
-        def validate(theta):
-            right = total = 0.0
-            for trees in sized_batches(out, _CHUNK):
-                forest = stack.forest(trees)
-                importance = weights[forest.rows]
-                found = self._logits(theta, forest).argmax(axis=1)
-                right += float(importance[found == numbers[forest.rows]].sum())
-                total += float(importance.sum())
-            return right / total if total else 0.0
-
-        return kept, validate
-
-    # -------------------------------------------------------------------- labels
-
-    def _labels_of(self, trees, y, output):
-        """Rows of the stack that have labels, the labels, and whether they are nodes' or roots'."""
-        indptr = np.concatenate([[0], np.cumsum([len(tree) for tree in trees])])
-        own = y is None
-        if own:
-            y = [tree.labels for tree in trees]
-            bare = next((i for i, part in enumerate(y) if part is None), None)
-            if bare is not None:
-                raise ValueError(
-                    f"y is None, but tree {bare} has no labels of its own. Pass labels of the "
-                    "roots as y, or read trees with labels (read_trees)."
-                )
-        elif isinstance(y, str) or not isinstance(y, Iterable):
-            raise ValueError(f"y should be a 1d array, got {y!r} instead.")
-        y = list(y)
-        if len(y) != len(trees):
-            raise ValueError(
-                f"Found input variables with inconsistent numbers of samples: "
-                f"[{len(trees)}, {len(y)}]"
-            )
-        nested = [isinstance(part, (list, tuple)) or np.ndim(part) == 1 for part in y]
-        if any(nested) and not all(nested):
-            raise ValueError(
-                "y mixes labels of roots and of nodes; item "
-                f"{nested.index(False)} is a single label."
-            )
-        by_node = bool(y) and nested[0]
-        if output == "nodes" and not by_node:
-            raise ValueError(
-                "output='nodes' needs a sequence of labels for each tree, or trees with labels "
-                "and y=None; y has one label for each tree."
-            )
-        if not by_node:
-            return indptr[1:] - 1, _as_labels(y), "root"
-        for i, (part, tree) in enumerate(zip(y, trees)):
-            if len(part) != len(tree):
-                raise ValueError(f"y has {len(part)} labels for tree {i} of {len(tree)} nodes.")
-        if output == "root":
-            return indptr[1:] - 1, _as_labels([part[-1] for part in y]), "root"
-        flat = [label for part in y for label in part]
-        rows = [i for i, label in enumerate(flat) if label is not None]
-        if not rows:
-            raise ValueError("y has no label at any node.")
-        return np.array(rows), _as_labels([flat[i] for i in rows]), "nodes"
+    def _share_right(self, theta, stack, numbers, weights, out):
+        """Share of the labels of some trees that parameters get right."""
+        right = total = 0.0
+        for trees in sized_batches(out, _CHUNK):
+            forest = stack.forest(trees)
+            importance = weights[forest.rows]
+            found = self._logits(theta, forest).argmax(axis=1)
+            right += float(importance[found == numbers[forest.rows]].sum())
+            total += float(importance.sum())
+        return right / total
 
     # ---------------------------------------------------------------- prediction
 
@@ -401,16 +378,17 @@ class RecursiveClassifier(ClassifierMixin, TapeEstimator):
         """What `of_forest` gives, for the roots, or for all nodes tree by tree."""
         owner = type(self).__name__
         check_flag("nodes", nodes, owner)
-        stack = self._stack(_trees_of(X, owner))
+        stack = self._stack(trees_of(X, owner))
         n_rows = stack.indptr[-1] if nodes else len(stack)
         values = np.empty((n_rows, width), dtype=dtype)
-        for trees in sized_batches(np.arange(len(stack)), _CHUNK):
-            forest = stack.forest(trees)
-            found = of_forest(forest)
-            if nodes:
-                values[forest.rows] = found
-            else:
-                values[trees] = found[forest.roots]
+        with one_blas_thread(), np.errstate(all="ignore"):
+            for trees in sized_batches(np.arange(len(stack)), _CHUNK):
+                forest = stack.forest(trees)
+                found = of_forest(forest)
+                if nodes:
+                    values[forest.rows] = found
+                else:
+                    values[trees] = found[forest.roots]
         return np.split(values, stack.indptr[1:-1]) if nodes else values
 
     def transform(self, X: Any, *, nodes: bool = False) -> Any:
@@ -487,13 +465,13 @@ class RecursiveClassifier(ClassifierMixin, TapeEstimator):
         float
         """
         check_is_fitted(self)
-        trees = _trees_of(X, type(self).__name__)
+        trees = trees_of(X, type(self).__name__)
         output = {None: "auto" if y is not None else self.output_, True: "nodes", False: "root"}
         if nodes is not None:
             check_flag("nodes", nodes, type(self).__name__)
-        rows, labels, which = self._labels_of(trees, y, output[nodes])
+        rows, labels, which = labels_of(trees, y, output[nodes])
         found = self.predict(trees, nodes=which == "nodes")
-        weights = _tree_weights(sample_weight, len(trees), type(self).__name__)
+        weights = _tree_weights(sample_weight, trees, np.float64)
         if which == "nodes":
             weights = np.repeat(weights, [len(tree) for tree in trees])[rows]
             found = np.concatenate(found)[rows]
@@ -516,32 +494,6 @@ def orthogonal_like(rng: np.random.RandomState, n_out: int, n_in: int) -> np.nda
     return orthogonal(rng, max(n_out, n_in))[:n_out, :n_in]
 
 
-def _trees_of(X: Any, owner: str) -> list[Tree]:
-    if isinstance(X, str):
-        trees = read_trees(X)
-    elif isinstance(X, (tuple, dict, Tree)) or not isinstance(X, Iterable):
-        raise ValueError(
-            f"X passed to {owner} must be a list of trees or text, got {type(X).__name__}; put a "
-            "single tree into a list."
-        )
-    else:
-        trees = [as_tree(item, i) for i, item in enumerate(X)]
-    if not trees:
-        raise ValueError(f"Found array with 0 sample(s): X passed to {owner} has no trees.")
-    return trees
-
-
-def _as_labels(labels: list) -> np.ndarray:
-    return np.asarray(labels)
-
-
-def _tree_weights(sample_weight: Any, n: int, owner: str) -> np.ndarray:
-    if sample_weight is None:
-        return np.ones(n)
-    weights = np.asarray(sample_weight, dtype=np.float64)
-    if weights.shape != (n,) or not np.isfinite(weights).all() or (weights < 0).any():
-        raise ValueError(
-            f"`sample_weight` of {owner} must hold {n} finite numbers >= 0, one for each tree; "
-            f"got shape {weights.shape}."
-        )
-    return weights
+def _tree_weights(sample_weight, trees, dtype):
+    rows = SequenceLayout("rows", np.array([0, len(trees)]))
+    return read_case_weights(sample_weight, rows, last=False, dtype=dtype)

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple
 
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from echocast._checks import check_generator, check_number, check_option, refuse
+from echocast._checks import check_number, check_option, refuse
 
-from .._base import transactional
 from . import _ops as ops
 from ._bits import BitEstimator, bit_loss
-from ._fit_loop import Trained
 from ._init import glorot_uniform, initialise_cell
 from ._memory_step import MemoryShape, memory_step
 from ._nodes import cell_step
@@ -84,6 +82,8 @@ class NeuralTuringMachine(BitEstimator):
     weight_decay : float, default=0.0
         Decoupled weight decay (AdamW).
     shuffle : bool, default=True
+    warm_start : bool, default=False
+        Whether `fit` goes on from the weights of the last one.
     random_state : None, int, RandomState, Generator or SeedSequence, default=None
         Source of the first weights, then of batches.
     dtype : {"float32", "float64"}, default="float32"
@@ -145,6 +145,7 @@ class NeuralTuringMachine(BitEstimator):
         alpha: float = 0.0,
         weight_decay: float = 0.0,
         shuffle: bool = True,
+        warm_start: bool = False,
         random_state: Any = None,
         dtype: str = "float32",
         verbose: bool = False,
@@ -167,9 +168,12 @@ class NeuralTuringMachine(BitEstimator):
         self.alpha = alpha
         self.weight_decay = weight_decay
         self.shuffle = shuffle
+        self.warm_start = warm_start
         self.random_state = random_state
         self.dtype = dtype
         self.verbose = verbose
+
+    _kept = ("n_units", "controller", "memory_shape", "n_write_heads", "n_read_heads", "max_shift")
 
     def _check_params(self, owner):
         for name in ("n_units", "n_write_heads", "n_read_heads"):
@@ -190,49 +194,14 @@ class NeuralTuringMachine(BitEstimator):
             )
         return self._check_training(owner)
 
-    @transactional(keep_fitted=False)
-    def fit(self, X: Any, y: Any, *, sample_weight: Any = None) -> Self:
-        """Train the machine.
+    def _loss(self, leaves, batch):
+        return bit_loss(self._run(leaves, batch.inputs)[0], batch)
 
-        Parameters
-        ----------
-        X : list of array-like of shape (n_steps, n_features), or array (n_sequences, n_steps, ...)
-            Sequences; rows are time steps. In an array trailing rows of NaN are padding.
-        y : of the form of X
-            Bits, 0 or 1, for each step.
-        sample_weight : list of array-like of shape (n_steps,), or array, optional
-            Weights of the steps: 0 where it does not matter what the machine says.
-
-        Returns
-        -------
-        self
-
-        Raises
-        ------
-        InvalidParameterError
-            If a parameter has a forbidden value.
-        ValueError
-            If X, y or the weights are unusable.
-        TrainingDivergedError
-            If gradients become infinite or NaN. The former fit stays as it was after any error.
-        """
-        dtype = self._check_params(type(self).__name__)
-        data = self._read_training(X, y, sample_weight, dtype)
-        rng = check_generator(self.random_state)
+    def _first_weights(self, data, rng):
         self._fit_shape = MemoryShape(
             int(self.memory_shape[0]), int(self.memory_shape[1]), int(self.n_write_heads),
             int(self.n_read_heads), 2 * int(self.max_shift) + 1,
         )  # fmt: skip
-        layout, theta = self._first_weights(data, rng)
-
-        def loss_of(leaves, batch):
-            return bit_loss(self._run(leaves, batch.inputs)[0], batch)
-
-        trained = Trained(theta) if self.max_iter == 0 else None
-        self._publish(trained or self._train(data, layout, theta, loss_of, rng), layout)
-        return self
-
-    def _first_weights(self, data, rng):
         shape, n, dtype = self._fit_shape, int(self.n_units), data.rows.dtype
         n_inputs = data.rows.shape[1] + shape.n_reading * shape.width
         if self.controller == "lstm":
@@ -279,7 +248,7 @@ class NeuralTuringMachine(BitEstimator):
     def _controller(self, leaves, X, n_read):
         """A function from the step and what was read to the state of the controller."""
         n_inputs = X.shape[2]
-        if self.controller == "lstm":
+        if self._fit_asked["controller"] == "lstm":
             own = {name: leaves[f"controller.{name}"] for name in ("W_in", "W", "b")}
             zeros = Var(np.zeros((X.shape[1], own["W"].data.shape[1]), X.dtype))
             state = (zeros, zeros)

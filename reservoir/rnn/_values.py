@@ -17,6 +17,7 @@ from ._reading import (
     is_last,
     read_case_weights,
     read_step_targets,
+    read_step_weights,
     read_vector_targets,
     split_step_weights,
     warn_if_unscaled,
@@ -180,11 +181,12 @@ class BaseRNNRegressor(MultiOutputMixin, RegressorMixin, BaseRNN):
             targets, _ = read_vector_targets(y, sequences.layout, dtype=dtype, owner=owner)
         else:
             targets, _ = read_step_targets(X, y, sequences, dtype=dtype, owner=owner)
-        weights = None
-        if sample_weight is not None:
-            weights = read_case_weights(
-                sample_weight, sequences.layout, last=self._fit_last, dtype=dtype
-            )
+        if sample_weight is None:
+            return float(r2_score(targets, points))
+        if self._fit_last:
+            weights = read_case_weights(sample_weight, sequences.layout, last=True, dtype=dtype)
+        else:
+            weights = read_step_weights(sample_weight, sequences, dtype=dtype, owner=owner)
         return float(r2_score(targets, points, sample_weight=weights))
 
     def __sklearn_tags__(self):
