@@ -39,6 +39,7 @@ from echocast.forecasting import (
 from echocast.reservoir import (
     AttentionDisplay,
     ESNRegressor,
+    FORCEReadout,
     NeuralTuringMachine,
     RecursiveClassifier,
     ReservoirTransformer,
@@ -370,7 +371,39 @@ def memory():
     return figure
 
 
+def force():
+    """A chaotic network that learns a pattern while it hears itself, and then runs freely."""
+    n_learn, n_free = 4000, 600
+    t = np.arange(n_learn + n_free)
+    wave = np.sin(0.05 * t) + 0.5 * np.sin(0.1 * t) + 0.3 * np.sin(0.15 * t)
+    network = ESNRegressor(
+        300,
+        spectral_radius=1.5,
+        leak_rate=0.2,
+        bias_scaling=0.1,
+        feedback_scaling=1.0,
+        include_input=False,
+        washout=0,
+        readout=FORCEReadout(),
+        random_state=0,
+    )
+    stream = network.fit(np.zeros((1, 1)), wave[:1]).stream()
+    outputs = [stream.learn_one([0.0], y) for y in wave[1:n_learn]]
+    outputs = np.r_[0.0, outputs, stream.to_estimator().generate(n_free)[:, 0]]
+    figure, axes = plt.subplots(1, 2, figsize=(8, 2.4), sharey=True)
+    parts = (slice(0, 600), slice(n_learn - 100, None))
+    titles = "the first steps of learning", "learning stops at the line"
+    for ax, part, title in zip(axes, parts, titles):
+        ax.plot(t[part], wave[part], color=BLACK, label="target")
+        ax.plot(t[part], outputs[part], color=RED, ls="--", label="output")
+        ax.set(xlabel="step", title=title)
+    axes[1].axvline(n_learn, color="#999999")
+    axes[0].legend(loc="upper right")
+    return figure
+
+
 FIGURES = {
+    "force": force,
     "trees": trees,
     "memory": memory,
     "attention": attention,

@@ -106,6 +106,8 @@ class OnlineReadout(
             )
         else:
             self._own_memory()
+        if first and weight is not None and not weight.any():
+            raise ValueError("All `sample_weight` are zero: there is nothing to learn from.")
         self.absorb(X, targets, weight)
 
     # ------------------------------------------- what networks use, without checks of the data
