@@ -96,7 +96,7 @@ class ESNSearchCV(GridSearchCV):
         all there is.
     max_resources : int or "auto", default="auto"
         Resources of the last round; "auto" is the number of rows.
-    max_bytes : int, default=2**28
+    max_bytes : int, default=2**29
         Memory for states in each worker; settings are driven side by side as far as they fit.
     verbose : int, default=0
         Progress to the logger "echocast" at level INFO: 1 for rounds, 2 for each batch.
@@ -166,7 +166,7 @@ class ESNSearchCV(GridSearchCV):
         resource: str = "n_samples",
         min_resources: int | str = "exhaust",
         max_resources: int | str = "auto",
-        max_bytes: int = 2**28,
+        max_bytes: int = 2**29,
         verbose: int = 0,
         error_score: float | str = np.nan,
         return_train_score: bool = False,

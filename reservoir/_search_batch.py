@@ -17,7 +17,7 @@ from ._machine import BLOCK_BYTES, block_rows
 from ._search_folds import Fold
 from ._search_scores import Scoring, StoredOutputs, configured
 from ._search_solve import PrefixReadouts
-from ._search_states import Draws, merge_runs, reservoir_of, run_features
+from ._search_states import FEWEST_COLUMNS, Draws, merge_runs, reservoir_of, run_features
 from ._sequences import SequenceLayout, read_rows, read_targets, read_weights, refuse_reordered
 
 __all__ = ["COLUMN_PARAMS", "READOUT_PARAMS", "Candidate", "can_batch", "evaluate", "value_key"]
@@ -143,9 +143,11 @@ class _Batch:
         n_inputs = {split.data.rows.shape[1] for split in self.splits.values()}
         if len(n_inputs) > 1:
             raise NotBatched
-        self.draws = Draws(copy.deepcopy(first), n_inputs.pop())
+        self.draws = Draws(copy.deepcopy(first), *n_inputs)
         self.settings = self._group(usable)
-        self.with_input = any(est.include_input for _, est in usable)
+        n_units, n_inputs = self.draws.W_in.shape
+        with_input = any(est.include_input for _, est in usable)
+        self.n_columns = n_units + (n_inputs if with_input else 0)
         self._place(usable)
 
     def _group(self, usable):
@@ -192,23 +194,30 @@ class _Batch:
 
     def run(self, max_bytes):
         width = self._width(max_bytes)
+        # One piece of memory for all: fresh memory costs more than the states written to it.
+        n_rows = sum(map(len, self.runs))
+        memory = np.empty((width * n_rows, self.n_columns), dtype=self.dtype)
         for start in range(0, len(self.settings), width):
             part = self.settings[start : start + width]
             began = time.perf_counter()
-            reservoirs = [reservoir_of(setting.estimator) for setting in part]
-            states = [
-                list(run_features(reservoirs, rows, with_input=self.with_input))
-                for rows in self.runs
-            ]
+            columns = [setting.estimator for setting in part]
+            reservoirs = [reservoir_of(column) for column in columns]
+            states, first = [], 0
+            for rows in self.runs:
+                last = first + len(part) * len(rows)
+                out = memory[first:last].reshape(len(part), len(rows), self.n_columns)
+                run_features(self.draws, columns, reservoirs, rows, out)
+                states.append(out)
+                first = last
             shared = (time.perf_counter() - began) / (len(part) * len(self.splits))
             for i, setting in enumerate(part):
                 yield from self._read_out(setting, reservoirs[i], [s[i] for s in states], shared)
 
     def _width(self, max_bytes):
-        """Settings whose states fit side by side, one at least."""
-        n_columns = self.draws.W_in.shape[0] + self.draws.W_in.shape[1]
-        one = sum(map(len, self.runs)) * n_columns * self.dtype.itemsize
-        return int(np.clip(max_bytes // one, 1, 32))
+        """Settings to run side by side: where that is faster as many as fit, else one."""
+        one = sum(map(len, self.runs)) * self.n_columns * self.dtype.itemsize
+        fitting = min(int(max_bytes // one), 32, len(self.settings))
+        return fitting if self.draws.wide and fitting >= FEWEST_COLUMNS else 1
 
     def _read_out(self, setting, res, states, shared):
         machines = {

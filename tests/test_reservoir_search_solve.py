@@ -1,19 +1,28 @@
 """Readouts of prefixes are those of `fit_readout`, and weights those of a fit."""
 
+import copy
 import warnings
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from numpy.testing import assert_array_equal
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy import sparse
 
 from echocast.exceptions import IllConditionedWarning
 from echocast.reservoir import ESNRegressor
+from echocast.reservoir._drive import run_states
 from echocast.reservoir._readout import fit_readout
 from echocast.reservoir._search_folds import make_folds, take
 from echocast.reservoir._search_solve import PrefixReadouts
-from echocast.reservoir._search_states import Draws, merge_runs
+from echocast.reservoir._search_states import (
+    Draws,
+    _drive_together,
+    merge_runs,
+    reservoir_of,
+    run_features,
+)
 
 
 def blocks_of(S, Y, weights, washout, block, n_rows):
@@ -107,3 +116,68 @@ def test_folds_cut_what_has_one_entry_a_row():
     assert fold.fit_params["name"] == "abcdef"
     assert fold.score_test["sample_weight"] == [4, 5]
     assert take(None, np.arange(2)) is None
+
+
+@settings(deadline=None)  # the first example compiles
+@given(
+    seed=st.integers(0, 2**16),
+    n_units=st.integers(3, 40),
+    per_row=st.integers(1, 9),
+    n_settings=st.integers(16, 35),
+    n_steps=st.integers(1, 40),
+    activation=st.sampled_from(["tanh", "relu", "sigmoid", "identity", "sin"]),
+    dtype=st.sampled_from(["float64", "float32"]),
+    spread=st.booleans(),
+)
+def test_settings_side_by_side_have_the_states_of_single_runs(
+    seed, n_units, per_row, n_settings, n_steps, activation, dtype, spread
+):
+    rng = np.random.default_rng(seed)
+    rows = rng.normal(size=(n_steps, 2)).astype(dtype)
+    connectivity = min(per_row, max(1, n_units // 5))
+    shared = {"connectivity": connectivity, "activation": activation, "dtype": dtype}
+    if spread:  # rows of unequal lengths
+        W = rng.normal(size=(n_units, n_units)) * (rng.random((n_units, n_units)) < 0.15)
+        shared["topology"] = sparse.csr_array(W + np.eye(n_units))
+    columns, draws = [], None
+    for _ in range(n_settings):
+        esn = ESNRegressor(
+            n_units,
+            spectral_radius=rng.choice([0.0, 0.5, 1.1]),
+            leak_rate=rng.choice([0.2, 1.0])
+            if rng.random() < 0.5
+            else rng.uniform(0.1, 1, n_units),
+            input_scaling=rng.uniform(0, 1),
+            random_state=seed,
+            **shared,
+        )
+        draws = Draws(esn, 2) if draws is None else draws
+        esn.__dict__.update(draws.weights(esn))
+        columns.append(esn)
+    assume(draws.plan.layout != "dense")
+    reservoirs = [reservoir_of(esn) for esn in columns]
+    out = np.full((n_settings, n_steps, n_units + 2), 7, dtype=dtype)
+    _drive_together(draws, columns, reservoirs, rows, out)
+    for res, found in zip(reservoirs, out):
+        assert_array_equal(found[:, :n_units], run_states(res, rows)[0])
+    assert (out[:, :, n_units:] == 7).all()
+
+
+def test_one_step_of_many_settings_is_the_formula():
+    esn = ESNRegressor(100, connectivity=21, random_state=0, leak_rate=0.3)
+    draws = Draws(esn, 1)
+    assert draws.wide
+    columns = []
+    for radius in np.linspace(0.1, 1.5, 16):
+        column = copy.copy(esn).set_params(spectral_radius=radius)
+        column.__dict__.update(draws.weights(column))
+        columns.append(column)
+    rows = np.array([[0.5], [-1.0]])
+    reservoirs = [reservoir_of(column) for column in columns]
+    found = np.empty((16, 2, 101))
+    run_features(draws, columns, reservoirs, rows, found)
+    for column, features in zip(columns, found):
+        x = np.zeros(100)
+        for u, row in zip(rows, features):
+            x = 0.7 * x + 0.3 * np.tanh(column.W_.toarray() @ x + column.W_in_ @ u + column.b_)
+            assert_allclose(row, [*x, *u], rtol=1e-13, atol=1e-15)
