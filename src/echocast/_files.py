@@ -137,9 +137,10 @@ def load(
 
     Examples
     --------
+    >>> import numpy as np
     >>> import echocast
     >>> from echocast.forecasting import NaiveForecaster
-    >>> path = NaiveForecaster("drift").fit([1.0, 2.0, 3.0]).save("drift.echocast")
+    >>> path = NaiveForecaster("drift").fit(np.array([1.0, 2.0, 3.0])).save("drift.echocast")
     >>> echocast.load(path).predict(2)
     array([4., 5.])
     """
@@ -184,9 +185,10 @@ def inspect(path: Any, *, max_bytes: int = 2**31) -> dict[str, Any]:
 
     Examples
     --------
+    >>> import numpy as np
     >>> import echocast
     >>> from echocast.forecasting import NaiveForecaster
-    >>> path = NaiveForecaster("drift").fit([1.0, 2.0, 3.0]).save("drift.echocast")
+    >>> path = NaiveForecaster("drift").fit(np.array([1.0, 2.0, 3.0])).save("drift.echocast")
     >>> found = echocast.inspect(path)
     >>> found["class"], found["params"]["strategy"]
     ('NaiveForecaster', 'drift')
@@ -317,7 +319,10 @@ def _wanted_digest(sha256: Any) -> str | None:
 
 def _digest(file: BinaryIO) -> str:
     file.seek(0)
-    return hashlib.file_digest(file, "sha256").hexdigest()
+    found = hashlib.sha256()
+    while piece := file.read(2**20):
+        found.update(piece)
+    return found.hexdigest()
 
 
 def _named(error: ModelFileError, place: str) -> ModelFileError:

@@ -96,7 +96,7 @@ class ArrayWriter:
         """The manifest's table of arrays, and the members, in its order."""
         laid = list(self._lone)
         for descr, parts in sorted(self._packed.items()):
-            said = {"dtype": descr, "shape": [self._filled[descr]]}
+            said: dict = {"dtype": descr, "shape": [self._filled[descr]]}
             laid.append((_packed_name(descr), said, b"".join(parts)))
         table, members = {}, []
         for name, said, data in sorted(laid, key=lambda item: item[0]):
@@ -151,7 +151,7 @@ class ArrayReader:
                 corrupt(f"there is no array {str(name)[:80]!r}")
             said, start = self._table[name], 0
         else:
-            said, start = node, node.get("from")
+            said, start = node, node.get("from", -1)
             name = _packed_name(_checked(said, "in the model")[0])
             if name not in self._table or not is_dimension(start):
                 corrupt("an array in the model is nowhere")

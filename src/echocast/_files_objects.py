@@ -88,7 +88,7 @@ def _parameters(kind: type) -> list[str]:
 def _object(node: dict, decoder: Any) -> Any:
     key = node.get("class")
     kind = class_of(key)
-    if kind is None:
+    if kind is None or key is None:
         unsafe(f"it asks for the class {str(key)[:80]!r}, which no model of this version has")
     if key in _HOOKS or issubclass(kind, tuple):
         _, fields = fields_of(node, "class", "made_of")
@@ -190,10 +190,10 @@ def _reservoir_parts(reservoir: Any, encoder: Any) -> dict:
 def _reservoir(*, W, W_in, W_fb, activation, b, leak) -> Any:
     from echocast.reservoir._machine import make_reservoir
 
-    shapes = [getattr(part, "shape", None) for part in (W, W_in, b, leak)]
+    shapes: list = [getattr(part, "shape", ()) for part in (W, W_in, b, leak)]
     n = shapes[2][0] if shapes[2] else -1
     fits = shapes[0] == (n, n) and shapes[3] == (n,) == shapes[2]
-    fits = fits and len(shapes[1] or ()) == 2 and shapes[1][0] == n
+    fits = fits and len(shapes[1]) == 2 and shapes[1][0] == n
     if W_fb is not None:
         fits = fits and W_fb.ndim == 2 and len(W_fb) == n
     if not fits or W_in.dtype not in (np.float32, np.float64) or type(activation) is not str:

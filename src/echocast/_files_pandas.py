@@ -214,7 +214,8 @@ def _range_index(node: dict, decoder: Any) -> Any:
     good = type(numbers) is list and len(numbers) == 3 and all(type(n) is int for n in numbers)
     if not good or not numbers[2] or max(map(abs, numbers)) >= 2**62:
         corrupt("an index is damaged")
-    return pd.RangeIndex(*numbers, name=decoder.value(name))
+    start, stop, step = numbers
+    return pd.RangeIndex(start, stop, step, name=decoder.value(name))
 
 
 def _multi_index(node: dict, decoder: Any) -> Any:

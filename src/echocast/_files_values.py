@@ -43,17 +43,15 @@ def encode(value: Any, encoder: Any) -> dict | None:
         state = value.get_state(legacy=False)
         return {"$": "RandomState", "state": _random_node(state, encoder)}
     if isinstance(value, np.random.Generator):
-        state = value.bit_generator.state
-        return {"$": "Generator", "state": _random_node(state, encoder)}
+        return {"$": "Generator", "state": _random_node(value.bit_generator.state, encoder)}
     if isinstance(value, np.random.SeedSequence):
         return {"$": "SeedSequence", "state": encoder.node(value.state)}
     if isinstance(value, partial):
-        parts = {"args": value.args, "keywords": value.keywords}
-        parts = {k: encoder.node(v, k) for k, v in parts.items()}
-        return {"$": "partial", "function": encoder.node(value.func, "function"), **parts}
+        function = encoder.node(value.func, "function")
+        given = {k: encoder.node(getattr(value, k), k) for k in ("args", "keywords")}
+        return {"$": "partial", "function": function, **given}
     if type(value) is datetime.timedelta:
-        parts = [value.days, value.seconds, value.microseconds]
-        return {"$": "timedelta", "parts": parts}
+        return {"$": "timedelta", "parts": [value.days, value.seconds, value.microseconds]}
     if callable(value) and not isinstance(value, type) and hasattr(value, "__qualname__"):
         name = name_of_function(value)
         if name is not None:
@@ -66,7 +64,8 @@ def encode(value: Any, encoder: Any) -> dict | None:
 
 
 def _array_node(array: np.ndarray, encoder: Any) -> dict:
-    kind, node = array.dtype.kind, {"$": "array"}
+    kind = array.dtype.kind
+    node: dict = {"$": "array"}
     if not array.flags.writeable and array.ndim:
         node["readonly"] = True
     path = ".".join(encoder.path)
@@ -204,7 +203,7 @@ def _sparse(node: dict, decoder: Any) -> Any:
 # -------------------------------------------------------------- generators and functions
 
 
-def _random_node(state: dict, encoder: Any) -> Any:
+def _random_node(state: Any, encoder: Any) -> Any:
     if state["bit_generator"] not in _BITS:
         encoder.refuse(f"draws from {state['bit_generator']}, which cannot be saved")
     return encoder.node(state)
