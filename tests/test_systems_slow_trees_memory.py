@@ -21,3 +21,10 @@ def test_22_a_memory_holds_what_a_state_cannot():
     assert found["n_seeds_that_copy_16"] >= 2
     assert found["lstm_error_8"] <= 0.01
     assert found["lstm_error_16"] >= 0.3
+
+
+def test_23_some_questions_need_several_runs_of_the_cell():
+    found = systems.run("exp_23_adaptive")
+    assert found["accuracy"] >= 0.97
+    assert found["accuracy_once"] <= 0.75
+    assert found["n_seeds_that_ponder_less"] == found["n_seeds"] == 5

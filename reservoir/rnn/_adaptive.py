@@ -46,6 +46,10 @@ class AdaptiveComputationRNN(BitEstimator):
         Price of a run, beside the loss in nats for each bit; paid at steps of weight zero too.
     epsilon : float in (0, 1), default=0.01
         Of the halting rule; lets the first run be the last one.
+    halt_bias : float, default=-1.0
+        Bias of the halting unit in the beginning. The lower, the more runs there are at first: a
+        network learns what to do with runs only while it has them, and price and loss then take
+        away those that are not worth it.
     solver : {"adam", "sgd", "rmsprop"}, default="adam"
     learning_rate : str, default="linear"
         "linear" and "cosine" fall to 5 % of `learning_rate_init` at the end of `max_iter`
@@ -120,6 +124,7 @@ class AdaptiveComputationRNN(BitEstimator):
         max_ponder: int = 12,
         ponder_cost: float = 1e-3,
         epsilon: float = 0.01,
+        halt_bias: float = -1.0,
         solver: str = "adam",
         learning_rate: str = "linear",
         learning_rate_init: float = 3e-3,
@@ -142,6 +147,7 @@ class AdaptiveComputationRNN(BitEstimator):
         self.max_ponder = max_ponder
         self.ponder_cost = ponder_cost
         self.epsilon = epsilon
+        self.halt_bias = halt_bias
         self.solver = solver
         self.learning_rate = learning_rate
         self.learning_rate_init = learning_rate_init
@@ -167,6 +173,7 @@ class AdaptiveComputationRNN(BitEstimator):
         check_option("cell", self.cell, owner, ("gru", "lstm", "tanh"))
         check_number("ponder_cost", self.ponder_cost, owner, low=0)
         check_number("epsilon", self.epsilon, owner, low=0, high=1, closed="neither")
+        check_number("halt_bias", self.halt_bias, owner)
         return self._check_training(owner)
 
     def _look_back(self, data):
@@ -188,7 +195,7 @@ class AdaptiveComputationRNN(BitEstimator):
         arrays = {f"cell.{name}": array for name, array in cell.items()}
         arrays |= {
             "halt.W": glorot_uniform(rng, 1, n),
-            "halt.b": np.zeros(1),
+            "halt.b": np.full(1, float(self.halt_bias)),
             "out.W": glorot_uniform(rng, self.n_outputs_, n),
             "out.b": np.zeros(self.n_outputs_),
         }
