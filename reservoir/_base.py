@@ -17,6 +17,7 @@ from echocast._checks import check_generator, check_jobs, check_number, check_op
 from echocast._saving import ModelFiles
 
 from ._activations import activations
+from ._blas import determinate
 from ._sequences import SequenceLayout, read_rows
 from ._time_chunks import TimeChunks, check_time_chunks, in_step
 
@@ -40,7 +41,8 @@ def transactional(*, keep_fitted: bool) -> Callable[[_Method], _Method]:
             if not keep_fitted:
                 for name in _fitted_names(shadow):
                     del shadow.__dict__[name]
-            method(shadow, *args, **kwargs)
+            with determinate(self):
+                method(shadow, *args, **kwargs)
             self.__dict__ = shadow.__dict__
             return self
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from echocast._checks import check_number, check_option, refuse
+from echocast._checks import check_flag, check_number, check_option, refuse
 
 from ._activations import activations
 from ._base import harvest
@@ -177,6 +177,9 @@ class DeepESNRegressor(SequenceRegressor):
         With "increment" it learns ``y - X`` and adds X back, as in `ESNRegressor`.
     time_chunks : int, "auto" or None, default=None
         Run a single long sequence as so many chunks side by side, as in `ESNRegressor`.
+    deterministic : bool, default=False
+        Whether coefficients and outputs are to have the same bits for any number of threads, as in
+        `ESNRegressor`.
 
     Attributes
     ----------
@@ -240,6 +243,7 @@ class DeepESNRegressor(SequenceRegressor):
         input_weights: Any = "uniform",
         target: str = "value",
         time_chunks: Any = None,
+        deterministic: bool = False,
     ):
         self.n_layers = n_layers
         self.n_units = n_units
@@ -264,6 +268,7 @@ class DeepESNRegressor(SequenceRegressor):
         self.input_weights = input_weights
         self.target = target
         self.time_chunks = time_chunks
+        self.deterministic = deterministic
 
     def _check_params(self):
         from ._weights import check_connectivity
@@ -280,6 +285,7 @@ class DeepESNRegressor(SequenceRegressor):
         check_option("predict_state", self.predict_state, owner, ("auto", "continue", "reset"))
         check_time_chunks(self.time_chunks, owner)
         self._check_learning()
+        check_flag("deterministic", self.deterministic, owner)
         return self._check_dtype()
 
     def _per_layer(self, name):

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import clone
 
-from echocast._checks import check_number
+from echocast._checks import check_flag, check_number
 
 from ._base import visit
 from ._esn_machine import ESNMachine, teacher_feedback
@@ -106,6 +106,10 @@ class ESNRegressor(SequenceRegressor):
     readout : None, RLSReadout, LMSReadout or FORCEReadout, default=None
         None is ridge regression with `alpha`, `solver` and `fit_intercept`, which the others
         have of their own. They learn the rows after the washout one by one, in the order of time.
+    deterministic : bool, default=False
+        Whether coefficients and outputs are to have the same bits for any number of threads: BLAS
+        is then held to one, in this process, while the estimator computes. Without it they agree
+        up to rounding.
 
     Attributes
     ----------
@@ -183,6 +187,7 @@ class ESNRegressor(SequenceRegressor):
         target: str = "value",
         time_chunks: int | str | None = None,
         readout: OnlineReadout | None = None,
+        deterministic: bool = False,
     ) -> None:
         self.n_units = n_units
         self.spectral_radius = spectral_radius
@@ -208,6 +213,7 @@ class ESNRegressor(SequenceRegressor):
         self.target = target
         self.time_chunks = time_chunks
         self.readout = readout
+        self.deterministic = deterministic
 
     # ------------------------------------------------- hooks of the shared fitting code
 
@@ -217,6 +223,7 @@ class ESNRegressor(SequenceRegressor):
         self._check_learning()
         check_number("noise", self.noise, owner, low=0, closed="left")
         check_number("feedback_scaling", self.feedback_scaling, owner, low=0, closed="left")
+        check_flag("deterministic", self.deterministic, owner)
         check_readout(self)
         return dtype
 

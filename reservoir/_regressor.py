@@ -19,6 +19,7 @@ from sklearn.utils.validation import check_is_fitted
 from echocast._checks import check_flag, check_option
 
 from ._base import BaseReservoir, _dtype_name, _given_states, resolve_washout, transactional
+from ._blas import determinate
 from ._features import FeatureRows, FitData, Machine
 from ._run_on import run_on
 from ._sequence_tools import keeps_sequences
@@ -268,7 +269,8 @@ class SequenceRegressor(
         """
         self._check_solved()
         rows, layout = self._read_new(X, groups)
-        outputs = self._predict_rows(rows, layout, initial_state)
+        with determinate(self):
+            outputs = self._predict_rows(rows, layout, initial_state)
         if not np.isfinite(outputs).all():
             row = int(np.argmin(np.isfinite(outputs).all(axis=1)))
             raise ValueError(
@@ -300,7 +302,8 @@ class SequenceRegressor(
         check_is_fitted(self)
         rows, layout = self._read_new(X, groups)
         states = np.empty((len(rows), self._n_features_out), dtype=rows.dtype)
-        self._write_states(rows, layout, initial_state, states)
+        with determinate(self):
+            self._write_states(rows, layout, initial_state, states)
         return layout.restore(states)
 
     def fit_transform(

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import multiprocessing
-import os
-import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 import numpy as np
-from threadpoolctl import ThreadpoolController
 
+from .._blas import one_blas_thread
 from . import _ops as ops
 from ._network import Masks, Network, Run
 from ._packed import Packed, pack, pieces_of
@@ -334,49 +331,3 @@ def n_threads(n_jobs: int | None) -> int:
     if n_jobs is None or multiprocessing.current_process().daemon:
         return 1
     return effective_n_jobs(n_jobs)
-
-
-class _OneThread:
-    """Counts who asks for single-threaded BLAS, so that the last one sets it back."""
-
-    def __init__(self):
-        self.lock, self.n_users, self.limiter = threading.Lock(), 0, None
-
-    @cached_property
-    def controller(self):
-        """The libraries loaded when it is first asked for: looking for them takes milliseconds."""
-        return ThreadpoolController()
-
-
-_one_thread = _OneThread()
-
-
-def _after_fork():
-    """A child has none of the threads that may have asked before the fork."""
-    global _one_thread
-    _one_thread = _OneThread()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)
-
-
-@contextmanager
-def one_blas_thread():
-    """Hold BLAS to one thread: shards are the parallelism, and bits do not depend on a pool.
-
-    Several threads of a program may be inside at a time; the former limit comes back when the
-    last of them leaves.
-    """
-    with _one_thread.lock:
-        if _one_thread.n_users == 0:
-            _one_thread.limiter = _one_thread.controller.limit(limits=1, user_api="blas")
-            _one_thread.limiter.__enter__()
-        _one_thread.n_users += 1
-    try:
-        yield
-    finally:
-        with _one_thread.lock:
-            _one_thread.n_users -= 1
-            if _one_thread.n_users == 0:
-                _one_thread.limiter.__exit__(None, None, None)
