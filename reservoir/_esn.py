@@ -186,7 +186,7 @@ class ESNRegressor(SequenceRegressor):
         input_weights: Any = "uniform",
         target: str = "value",
         time_chunks: int | str | None = None,
-        readout: OnlineReadout | None = None,
+        readout: Any = None,
         deterministic: bool = False,
     ) -> None:
         self.n_units = n_units

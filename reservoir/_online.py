@@ -18,12 +18,11 @@ from ._running import RunningReadout
 
 __all__ = ["FORCEReadout", "LMSReadout", "OnlineReadout", "RLSReadout"]
 
+_ONE = np.ones(1)
 _CALL_NANOSECONDS = 40e6  # a compiled call ends after about this long, so that Ctrl-C is served
 
 
-class OnlineReadout(
-    MultiOutputMixin, RegressorMixin, ModelFiles, BaseEstimator, metaclass=ABCMeta
-):
+class OnlineReadout(MultiOutputMixin, RegressorMixin, ModelFiles, BaseEstimator, metaclass=ABCMeta):
     """Abstract: a linear readout whose weights change with each row, in the order of the rows.
 
     Final classes define the hooks at the end. Sums are in float64, whatever the rows are in.
@@ -137,6 +136,20 @@ class OnlineReadout(
             into[:, ones:n], into[:, n:] = S[part], Y[part]
             self._take(into, np.ones(len(into)) if weight is None else weight[part])
             self._fit_n_rows += len(into)
+        return self._settled()
+
+    def absorb_row(self, features: np.ndarray, targets: np.ndarray) -> Self:
+        """Learn one row, (n_features,) and (n_targets,), as `absorb` does."""
+        ones = int(bool(self.fit_intercept))
+        row = np.empty((1, ones + features.size + targets.size))
+        row[0, :ones] = 1
+        row[0, ones : ones + features.size] = features
+        row[0, ones + features.size :] = targets
+        self._take(row, _ONE)
+        self._fit_n_rows += 1
+        return self._settled()
+
+    def _settled(self):
         self._settle()
         if not np.isfinite(self.coef_).all():
             raise ValueError(
@@ -210,6 +223,8 @@ class _SquareRoot(OnlineReadout, metaclass=ABCMeta):
     def constants(self) -> tuple[float, float, int]:
         """Root of forgetting, root of the penalty renewed at a time, and columns of ones."""
         ones, forgetting = int(bool(self.fit_intercept)), float(self.forgetting)
+        if forgetting == 1:
+            return 1.0, 0.0, ones
         lost = -np.expm1((len(self._fit_R) - ones) * np.log(forgetting))
         return np.sqrt(forgetting), np.sqrt(self.alpha * lost), ones
 
@@ -221,7 +236,8 @@ class _SquareRoot(OnlineReadout, metaclass=ABCMeta):
             if not self._fit_n_rows and not self.feeds_back:
                 self._fit_shift = rows[0, 1:].copy()
             rows[:, 1:] -= self._fit_shift
-        rows *= np.sqrt(weight)[:, None]
+        if weight is not _ONE:
+            rows *= np.sqrt(weight)[:, None]
         rls_rows(self._fit_R, rows, keep, renewal, self._fit_n_rows, ones)
 
     def _settle(self):

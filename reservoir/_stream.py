@@ -153,11 +153,11 @@ class ReservoirStream:
         self._advance(x)
         output = self._y.item() if self._esn._fit_y_one_d else self._y.copy()
         row = self._u[: self._n_inputs]
-        features = np.concatenate([self._x, row])[None, : self._coef.shape[1]]
+        features = np.concatenate([self._x, row])[: self._coef.shape[1]]
         learnt = target - row if self._esn._fit_increments else target
-        readout.absorb(features, learnt[None])
+        readout.absorb_row(features, learnt)
         if self._factor is not None:
-            self._factor.update(features, learnt[None])
+            self._factor.update(features[None], learnt[None])
         self._coef[:] = readout.coef_
         if self._esn._fit_increments:
             self._coef[:] = self._esn._with_persistence(self._coef)

@@ -22,7 +22,8 @@ _Result = TypeVar("_Result")
 # Largest difference between a state at the start of a chunk and the end of the chunk before.
 TOLERANCE = {"float64": 1e-13, "float32": 1e-5}
 _FIRST_WARMUP = 64
-_AUTO_CHUNKS = {"dense": 64}  # 32 for the others
+# For sparse weights with fewer entries a row "auto" has nothing to gain, but in single precision.
+_AUTO_ENTRIES = 20
 # "auto" leaves a chunk at least this many times its warm-up, and runs no fewer chunks than that.
 _AUTO_LENGTH, _AUTO_FEWEST = 4, 8
 _PROBES = 4  # boundaries at which the length of the warm-up is found
@@ -61,8 +62,9 @@ class TimeChunks:
     Parameters
     ----------
     asked : int or "auto"
-        Number of chunks, at most. "auto" takes 32, or 64 for dense weights, for series that are
-        long enough, and none for weights on cyclic diagonals, which gain nothing.
+        Number of chunks, at most. "auto" takes 64 for dense weights and 32 for sparse ones with
+        twenty entries a row or more (any number in float32), if the series is long enough; all
+        others, and weights on cyclic diagonals, gain nothing.
     warmup : int, default=64
         Steps to begin with. They are doubled as long as two runs, from zero and from one, end
         in different states at some of the boundaries.
@@ -142,9 +144,7 @@ class TimeChunks:
 
     def _most_chunks(self, layers, n_steps, warmup):
         auto = self.asked == "auto"
-        if auto and all(layer.plan.layout == "shift" for layer in layers):
-            return 1
-        most = _AUTO_CHUNKS.get(layers[0].plan.layout, 32) if auto else int(self.asked)
+        most = max(map(_of_use, layers)) if auto else int(self.asked)
         # A chunk is longer than its warm-up, so that none starts before the first row.
         n_chunks = min(most, n_steps // (warmup * _AUTO_LENGTH if auto else warmup + 1))
         return n_chunks if n_chunks >= (_AUTO_FEWEST if auto else 2) else 1
@@ -293,6 +293,14 @@ def _apart(layers, X, feedback, n_chunks, warmup):
         pass
     states = np.hstack(x)
     return _distance(states[:n], states[n:])
+
+
+def _of_use(layer):
+    """Chunks that make this layer faster."""
+    if layer.plan.layout == "dense":
+        return 64
+    few = layer.plan.n_stored < _AUTO_ENTRIES * layer.n_units and layer.dtype == np.float64
+    return 1 if few or layer.plan.layout == "shift" else 32
 
 
 def _distance(a, b):

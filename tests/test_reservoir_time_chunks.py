@@ -10,7 +10,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 
 from echocast.exceptions import InvalidParameterError, NotContractingWarning
-from echocast.reservoir import DeepESNRegressor, ESNRegressor, ReservoirTransformer
+from echocast.reservoir import DeepESNRegressor, ESNRegressor, ReservoirTransformer, continue_fit
 from echocast.reservoir._drive import make_reservoir, run_states
 from echocast.reservoir._time_chunks import TOLERANCE, OutOfStep, TimeChunks, in_step
 
@@ -135,15 +135,27 @@ def test_layers(shares):
     assert_allclose(states_of(TimeChunks(7), [first, second], U), expected, rtol=0, atol=1e-11)
 
 
-def test_auto_needs_long_series_and_no_diagonals():
-    W_in, W, b = weights(0, 30, 0.2, 0.5)
-    long = np.tile(U, (4, 1))
-    chunks = TimeChunks("auto")
-    assert chunks.blocks([make_reservoir(W_in, W, b)], long, [np.zeros(30)]) is not None
-    assert chunks.n_chunks == 32
-    assert TimeChunks("auto").blocks([make_reservoir(W_in, W, b)], U[:1000], [np.zeros(30)]) is None
+def test_auto_needs_long_series_and_heavy_weights():
+    long = np.tile(U, (6, 1))
+
+    def count(share, X=long, dtype="float64"):
+        W_in, W, b = weights(0, 100, share, 0.5)
+        chunks = TimeChunks("auto")
+        blocks = chunks.blocks([make_reservoir(W_in, W, b, dtype=dtype)], X, [np.zeros(100, dtype)])
+        assert (blocks is None) == (chunks.n_chunks == 1)
+        return chunks.n_chunks
+
+    assert count(1.0) == 64
+    assert count(0.22) == 32
+    assert count(0.05) == 1
+    assert count(0.05, dtype="float32") == 32
+    assert count(1.0, X=U[:1500]) == 1
+
+
+def test_diagonals_run_in_chunks_if_a_number_is_asked_for():
+    W_in, _, b = weights(0, 30, 0.2, 0.5)
     cycle = make_reservoir(W_in, 0.5 * np.roll(np.eye(30), 1, axis=0), b)
-    assert TimeChunks("auto").blocks([cycle], long, [np.zeros(30)]) is None
+    assert TimeChunks("auto").blocks([cycle], np.tile(U, (6, 1)), [np.zeros(30)]) is None
     assert_allclose(
         states_of(TimeChunks(4), [cycle], U), run_states(cycle, U)[0], rtol=0, atol=1e-12
     )
@@ -210,6 +222,12 @@ def test_a_fit_whose_chunks_do_not_meet_is_done_again():
     with pytest.warns(NotContractingWarning):
         outputs = chunked.predict(U, initial_state=other_side)
     assert_array_equal(outputs, plain.predict(U, initial_state=other_side))
+    with pytest.warns(NotContractingWarning):
+        longer = continue_fit(chunked, U, Y, state=other_side)
+    expected = continue_fit(plain, U, Y, state=other_side)
+    assert longer.time_chunks_ == 1
+    assert_array_equal(longer.state_, expected.state_)
+    assert_allclose(longer.coef_, expected.coef_, rtol=1e-6, atol=1e-9)
 
 
 def test_noise_and_several_sequences_run_as_ever():
