@@ -193,6 +193,12 @@ def test_forms_of_data():
     Xs, ys = parity(20, 4, 0)
     act = small().fit(Xs, ys)
     assert act.predict(Xs).shape == act.ponder(Xs).shape == (20, 1)
+    assert np.bincount(act.ponder(Xs)[:, 0]).sum() == 20  # ints
+    padded = np.concatenate([Xs, np.full_like(Xs, np.nan)], axis=1)
+    padded[0, 1] = 0
+    runs = act.ponder(padded)
+    assert_array_equal(np.isnan(runs), [[False, i > 0] for i in range(20)])
+    assert_array_equal(runs[1:, 0], act.ponder(Xs)[1:, 0])
     listed = small().fit(list(Xs), list(ys))
     assert_array_equal(listed.theta_, act.theta_)
     assert act.params_["cell.W_in"].shape == (6, 5)

@@ -263,10 +263,12 @@ class AdaptiveComputationRNN(BitEstimator):
         Returns
         -------
         ndarray of shape (n_sequences, n_steps), or list of ndarray of shape (n_steps,)
+            Of ints; of floats for an array with padding, where they are NaN.
         """
         check_is_fitted(self)
         sequences = self._read_new(X)
-        return sequences.restore(self._counts(sequences))
+        counts = self._counts(sequences)
+        return sequences.restore(counts.astype(np.int64) if sequences.padded is None else counts)
 
 
 def _parts(cell, state):

@@ -317,8 +317,8 @@ def _items(item: dict, key: str, number: int) -> list:
     column = item[key]
     if isinstance(column, (str, bytes)) or not isinstance(column, Iterable):
         raise ValueError(
-            f"Tree {number} has a {type(column).__name__} for {key!r}; it must be a list or array "
-            "with an item for each node."
+            f"Tree {number}: {key!r} must be a list or array with an item for each node, got "
+            f"{column!r}."
         )
     return column.tolist() if isinstance(column, np.ndarray) else list(column)
 
