@@ -27,7 +27,7 @@ from echocast.exceptions import EchocastWarning
 from ._backtest_panel import PanelRun, plan_panel
 from ._backtest_result import BacktestResult, Part, assemble
 from ._backtest_run import Done, SeriesRun, split_groups
-from ._exog import rows_before
+from ._exog import refuse_scalar, rows_before
 from ._frames import Target, read_target
 from ._gaps import complete
 from ._index import read_axis, seasonal_period, show
@@ -155,6 +155,11 @@ def backtest(
     (55, 46.2)
     """
     _check_forecaster(forecaster)
+    if not (X is None or isinstance(X, (pd.DataFrame, pd.Series, np.ndarray))):
+        refuse_scalar(X)
+        raise TypeError(
+            f"`X` must be a pandas DataFrame indexed like `y`, or an array. Found {type(X)}."
+        )
     if refit is not True and not hasattr(forecaster, "update"):
         raise TypeError(
             f"refit={refit!r} moves on without learning by `update`, which "

@@ -9,6 +9,7 @@ import numpy as np
 
 from echocast._checks import (
     check_alpha,
+    check_flag,
     check_generator,
     check_number,
     check_option,
@@ -269,6 +270,9 @@ class ESNForecaster(BaseForecaster):
         check_solver(self.solver, owner)
         check_option("strategy", self.strategy, owner, ("recursive", "direct", "multi_output"))
         check_number("horizon", self.horizon, owner, low=1, integer=True, also=(None,))
+        check_number("noise", self.noise, owner, low=0)
+        check_flag("fit_intercept", self.fit_intercept, owner)
+        check_flag("include_input", self.include_input, owner)
 
     def _regressor_params(self):
         names = (

@@ -8,12 +8,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from pandas.tseries.frequencies import to_offset
 
 from echocast._checks import stack_level
 from echocast.exceptions import InsertedRowsWarning
 
-from ._index import inferred_freq, likely_freq, show
+from ._index import inferred_freq, likely_freq, read_freq, show
 from ._naming import current_series, plain
 
 __all__ = ["complete", "completed", "find_freq", "warn_of_inserted"]
@@ -99,7 +98,7 @@ def _grid(index, freq, start):
         first = min(start, first)
     if isinstance(index, pd.DatetimeIndex):
         is_freq = isinstance(freq, (str, datetime.timedelta, pd.offsets.BaseOffset))
-        offset = to_offset(freq) if is_freq else find_freq(index)
+        offset = read_freq(freq) if is_freq else find_freq(index)
         if offset is None:
             return None
         return pd.date_range(first, index[-1], freq=offset, name=index.name, unit=index.unit)

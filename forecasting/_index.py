@@ -21,6 +21,7 @@ __all__ = [
     "inferred_freq",
     "likely_freq",
     "read_axis",
+    "read_freq",
     "read_horizon",
     "seasonal_period",
 ]
@@ -211,16 +212,24 @@ def show(label: Any) -> str:
 # ------------------------------------------------------------------ frequencies
 
 
+def read_freq(freq: Any) -> pd.offsets.BaseOffset:
+    """A frequency by its name, or itself."""
+    try:
+        return to_offset(freq)
+    except ValueError as error:  # which says what to write in place of old names
+        raise ValueError(f"`freq` {freq!r} is none that pandas can read: {error}") from error
+
+
 def _datetime_freq(index, freq, what):
     if freq is not None:
-        offset = to_offset(freq)
+        offset = read_freq(freq)
         if _fits(index, offset):
             return offset
         found = index.freq if index.freq is not None else inferred_freq(index)
         if found is not None and found != offset:
             raise ValueError(
                 f"freq={getattr(offset, 'freqstr', freq)!r} does not fit the index: inferred "
-                f"{found.freqstr!r}."
+                f"{found.freqstr!r} from `{what}`."
             )
         _refuse_gaps(index, offset, what)
     if index.freq is not None:
@@ -289,8 +298,8 @@ def _refuse_gaps(index, offset, what):
     if not index.isin(grid).all():
         odd = int(np.argmin(index.isin(grid)))
         raise ValueError(
-            f"freq={offset.freqstr!r} does not fit the index: row {odd} ({show(index[odd])}) is "
-            "not on its grid."
+            f"freq={offset.freqstr!r} does not fit the index: row {odd} of `{what}` "
+            f"({show(index[odd])}) is not on its grid."
         )
     missing = grid.difference(index)
     plural = "s are" if len(missing) > 1 else " is"
@@ -311,7 +320,7 @@ def _remedy(what, reindex):
 def _period_axis(index, freq, what):
     if freq is not None and freq != index.freqstr and freq != index.freq:
         raise ValueError(
-            f"freq={freq!r} does not fit the index: its periods are {index.freqstr!r}."
+            f"freq={freq!r} does not fit the index: its periods are {index.freqstr!r} in `{what}`."
         )
     ordinals = index.asi8
     step = index.freq.n
@@ -331,7 +340,8 @@ def _integer_axis(index, freq, what):
     steps = np.diff(index.to_numpy())
     step = int(steps.min()) if len(steps) else int(freq or getattr(index, "step", 1))
     if freq is not None and (not isinstance(freq, numbers.Integral) or freq != step):
-        raise ValueError(f"freq={freq!r} does not fit the index: inferred {step}.")
+        shown = repr(getattr(freq, "freqstr", freq))
+        raise ValueError(f"freq={shown} does not fit the index: inferred {step} from `{what}`.")
     jumps = np.flatnonzero(steps != step)
     if len(jumps):
         first = int(jumps[0])

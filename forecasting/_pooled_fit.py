@@ -8,13 +8,17 @@ overlap, and leaving out one of them at a time would hide nothing.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.linalg import cho_factor, cho_solve
+from scipy.linalg import LinAlgError, cho_factor, cho_solve, pinvh
 from threadpoolctl import threadpool_limits
+
+from echocast._checks import stack_level
+from echocast.exceptions import IllConditionedWarning
 
 __all__ = ["Rows", "Statistics", "fit_absolute", "fit_squared", "predict_rows"]
 
@@ -96,7 +100,17 @@ class Statistics:
 def _solve(gram, cross, weight, alpha, penalised):
     shifted = gram.copy()
     shifted.flat[:: len(gram) + 1] += alpha * max(weight, 1e-300) * penalised
-    return cho_solve(cho_factor(shifted, lower=True, check_finite=False), cross, check_finite=False)
+    try:
+        factor = cho_factor(shifted, lower=True, check_finite=False)
+    except LinAlgError:
+        warnings.warn(
+            f"Ridge system is singular at alpha={alpha:g}; the minimum-norm solution is used. Set "
+            "alpha > 0, or alpha='auto'.",
+            IllConditionedWarning,
+            stacklevel=stack_level(),
+        )
+        return pinvh(shifted) @ cross
+    return cho_solve(factor, cross, check_finite=False)
 
 
 class _RunningGram:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import inspect
 import warnings
 from dataclasses import replace
 from typing import Any, Self
@@ -15,10 +16,18 @@ from sklearn.base import BaseEstimator, MetaEstimatorMixin, clone
 from sklearn.exceptions import FitFailedWarning, NotFittedError
 from sklearn.utils.validation import check_is_fitted
 
-from echocast._checks import check_flag, check_jobs, check_number, check_option, refuse, stack_level
+from echocast._checks import (
+    check_flag,
+    check_generator,
+    check_jobs,
+    check_number,
+    check_option,
+    refuse,
+    stack_level,
+)
 from echocast._saving import ModelFiles
 
-from ._backtest import usual_season
+from ._backtest import backtest, usual_season
 from ._base import transaction
 from ._guard import refuse_as_scorer
 from ._metrics import resolve_metric
@@ -212,6 +221,9 @@ class ForecastSearchCV(MetaEstimatorMixin, ModelFiles, BaseEstimator):
         owner = type(self).__name__
         check_number("horizon", self.horizon, owner, low=1, integer=True)
         check_option("method", self.method, owner, _METHODS)
+        check_generator(self.random_state)
+        if not (hasattr(self.forecaster, "fit") and hasattr(self.forecaster, "get_params")):
+            raise TypeError(f"`forecaster` must be a forecaster, got {self.forecaster!r:.60}.")
         check_number("n_iter", self.n_iter, owner, low=1, integer=True)
         check_flag("refit", self.refit, owner)
         check_jobs(self.n_jobs, owner)
@@ -222,6 +234,9 @@ class ForecastSearchCV(MetaEstimatorMixin, ModelFiles, BaseEstimator):
                 refuse("error_score", owner, "'raise' or a number", self.error_score)
         if isinstance(self.cv, dict):
             plan = dict(self.cv)
+            unknown = sorted(map(str, plan.keys() - inspect.signature(backtest).parameters.keys()))
+            if unknown:
+                raise ValueError(f"`cv` holds {unknown[0]!r}, which `backtest` does not take.")
             for name in _OWN.keys() & plan.keys():
                 raise ValueError(f"`cv` must not hold {name!r}; use {_OWN[name]}.")
         else:
@@ -302,7 +317,8 @@ class ForecastSearchCV(MetaEstimatorMixin, ModelFiles, BaseEstimator):
         rounds = np.array([r.get("iter", 0) for r in results])
         if not np.isfinite(means[rounds == rounds.max()]).any():
             raise ValueError(
-                f"No candidate has a finite score by {self.metric!r}; choose another metric."
+                f"No candidate has a finite score by {self.metric!r}, as where `y` does not vary; "
+                "choose another metric."
             )
         ranks = np.empty(len(results), dtype=np.int32)
         before = 0

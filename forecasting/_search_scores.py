@@ -166,6 +166,8 @@ def before_holdout(y: Any, X: Any, n_held: int, align: str) -> tuple[Any, Any]:
     """
     if not n_held:
         return y, X
+    if not (isinstance(y, (pd.Series, pd.DataFrame)) or np.ndim(y) > 0):
+        raise TypeError(f"`y` must be a pandas Series or DataFrame or a numpy array. Found {y!r}.")
     if isinstance(getattr(y, "index", None), pd.MultiIndex):
         return _panel_before_holdout(y, X, n_held, align)
     _check_length(len(y), n_held)

@@ -12,7 +12,7 @@ from sklearn.metrics import mean_absolute_error, mean_squared_error, r2_score
 from sklearn.utils.metadata_routing import MetadataRequest
 from sklearn.utils.validation import check_is_fitted
 
-from echocast._checks import check_option
+from echocast._checks import check_flag, check_option
 from echocast._saving import ModelFiles
 
 from ._base import transactional
@@ -108,6 +108,8 @@ class SequenceScaler(OneToOneFeatureMixin, TransformerMixin, ModelFiles, BaseEst
         ValueError
             If X is unusable.
         """
+        for name in ("with_mean", "with_std"):
+            check_flag(name, getattr(self, name), type(self).__name__)
         rows, _ = read_rows(self, without_padding(X), reset=True, dtype=np.float64)
         self.mean_ = rows.mean(axis=0)
         deviation = rows - self.mean_
