@@ -97,7 +97,8 @@ class ESNSearchCV(GridSearchCV):
     max_resources : int or "auto", default="auto"
         Resources of the last round; "auto" is the number of rows.
     max_bytes : int, default=2**29
-        Memory for states in each worker; settings are driven side by side as far as they fit.
+        Memory for states in each worker, and so how many settings run side by side (one at a
+        time needs what it needs).
     verbose : int, default=0
         Progress to the logger "echocast" at level INFO: 1 for rounds, 2 for each batch.
     error_score : "raise" or float, default=nan
@@ -126,8 +127,8 @@ class ESNSearchCV(GridSearchCV):
 
     Notes
     -----
-    Readouts are computed with the arithmetic of a fit, block by block, so scores are those of
-    ordinary fits wherever the states are: to the last bit for sparse recurrent weights.
+    Readouts are computed with the arithmetic of a fit, block by block, from the same states, so
+    scores are those of ordinary fits even where rounding decides them.
 
     References
     ----------

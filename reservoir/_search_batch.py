@@ -12,10 +12,11 @@ import numpy as np
 
 from ._esn import ESNRegressor
 from ._esn_machine import ESNMachine
+from ._factor import RowBuffer
 from ._features import FitData
 from ._machine import BLOCK_BYTES, block_rows
 from ._search_folds import Fold
-from ._search_scores import Scoring, StoredOutputs, configured
+from ._search_scores import Judge, StoredOutputs, configured
 from ._search_solve import PrefixReadouts
 from ._search_states import FEWEST_COLUMNS, Draws, merge_runs, reservoir_of, run_features
 from ._sequences import SequenceLayout, read_rows, read_targets, read_weights, refuse_reordered
@@ -99,7 +100,7 @@ class _Setting:
 
 
 def evaluate(
-    base: Any, candidates: list[Candidate], folds: list[Fold], scoring: Scoring, max_bytes: int
+    base: Any, candidates: list[Candidate], folds: list[Fold], scoring: Judge, max_bytes: int
 ) -> Iterator[tuple[int, int, dict]]:
     """Yield (candidate, split, result) for what the engine can do; the rest needs ordinary fits.
 
@@ -109,7 +110,7 @@ def evaluate(
     candidates : list of Candidate
         That differ in `COLUMN_PARAMS` and `READOUT_PARAMS` only.
     folds : list of Fold
-    scoring : Scoring
+    scoring : Judge
     max_bytes : int
         Bound on the memory of states.
 
@@ -194,6 +195,7 @@ class _Batch:
 
     def run(self, max_bytes):
         width = self._width(max_bytes)
+        self.memory = self._block_memory()
         # One piece of memory for all: fresh memory costs more than the states written to it.
         n_rows = sum(map(len, self.runs))
         memory = np.empty((width * n_rows, self.n_columns), dtype=self.dtype)
@@ -212,6 +214,13 @@ class _Batch:
             shared = (time.perf_counter() - began) / (len(part) * len(self.splits))
             for i, setting in enumerate(part):
                 yield from self._read_out(setting, reservoirs[i], [s[i] for s in states], shared)
+
+    def _block_memory(self):
+        """Room for the rows of any block that statistics are summed up from."""
+        n_targets = max(split.data.targets.shape[1] for split in self.splits.values())
+        n_rows = max(split.n_train for split in self.splits.values())
+        height = min(n_rows, RowBuffer(self.n_columns, n_targets).height)
+        return np.empty(height * (1 + self.n_columns + n_targets))
 
     def _width(self, max_bytes):
         """Settings to run side by side: where that is faster as many as fit, else one."""
@@ -258,6 +267,7 @@ class _Batch:
         column.__dict__.update(split.names)
         column._fit_noise = np.random.RandomState(self.draws.noise_seed)
         column._fit_y_one_d, column._fit_n_targets = split.one_d, split.data.targets.shape[1]
+        column._remember_chunks(None)
         last = features[split.n_train - 1, :n_units].copy()[None]
         column._remember_all(split.data, last, np.zeros(1, dtype=np.int64))
         return column
@@ -282,6 +292,7 @@ class _Batch:
             washout=washout,
             block=block,
             dtype=self.dtype,
+            memory=self.memory,
         )
 
     def _score(self, model, split, states, block, fit_time):

@@ -9,7 +9,7 @@ import warnings
 from collections import Counter
 from dataclasses import dataclass
 from traceback import format_exc
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from sklearn.base import clone
@@ -18,12 +18,21 @@ from sklearn.metrics import r2_score
 
 from ._search_folds import Fold, n_rows_of
 
-__all__ = ["Scoring", "StoredOutputs", "configured", "fill_in_errors", "report_failures"]
+__all__ = ["Judge", "Scoring", "StoredOutputs", "configured", "fill_in_errors", "report_failures"]
 
 
 def configured(base: Any, params: dict) -> Any:
     """A clone of the estimator with clones of these parameters."""
     return clone(base).set_params(**clone(params, safe=False))
+
+
+class Judge(Protocol):
+    """What scores fitted estimators."""
+
+    @property
+    def return_train_score(self) -> bool: ...
+
+    def scored(self, estimator: Any, fold: Fold, fit_time: float, *, train: Any = None) -> dict: ...
 
 
 @dataclass(frozen=True)
@@ -178,6 +187,17 @@ def fill_in_errors(results: list[dict], error_score: Any) -> None:
                     result[part] = dict.fromkeys(scored[0], error_score)
 
 
+def _r2(y: np.ndarray, outputs: np.ndarray) -> float:
+    """R^2 of checked arrays by the arithmetic of `r2_score`, whose checks take longer than it."""
+    if y.dtype == np.float64 and len(y) > 1:
+        targets, guesses = y.reshape(len(y), -1), outputs.reshape(len(y), -1)
+        lost = ((targets - guesses) ** 2).sum(axis=0)
+        varied = ((targets - np.average(targets, axis=0)) ** 2).sum(axis=0)
+        if lost.all() and varied.all():  # the others have rules of their own
+            return float(np.average(1 - lost / varied))
+    return float(r2_score(y, outputs))
+
+
 class StoredOutputs:
     """The methods `predict` and `score` of a fitted estimator, for one X known beforehand.
 
@@ -200,5 +220,5 @@ class StoredOutputs:
     def score(self, X: Any, y: Any, sample_weight: Any = None, **params: Any) -> float:
         plain = X is self.X and sample_weight is None
         if plain and np.shape(y) == self.outputs.shape and not params:
-            return float(r2_score(np.asarray(y, dtype=self.outputs.dtype), self.outputs))
+            return _r2(np.asarray(y, dtype=self.outputs.dtype), self.outputs)
         return type(self.estimator).score(self.estimator, X, y, sample_weight, **params)

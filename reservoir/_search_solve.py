@@ -43,6 +43,8 @@ class PrefixReadouts:
         Rows of a block of states in a fit: where "auto" looks first.
     dtype : dtype
         Precision of the states.
+    memory : ndarray of shape (n,), optional
+        Where blocks of rows are put together, if it is large enough; fresh memory costs time.
     """
 
     def __init__(
@@ -54,6 +56,7 @@ class PrefixReadouts:
         washout: int,
         block: int,
         dtype: Any,
+        memory: np.ndarray | None = None,
     ) -> None:
         self.features, self.targets, self.weights = features, targets, weights
         self.washout, self.block, self.dtype = washout, block, dtype
@@ -61,6 +64,7 @@ class PrefixReadouts:
         if weights is not None and not weights[washout:].all():
             self._kept = washout + np.flatnonzero(weights[washout:])
         self._height = RowBuffer(features.shape[1], targets.shape[1]).height
+        self._memory = np.empty(0) if memory is None else memory
         self._whole: dict[str, list[RidgeFactor]] = {"gram": [], "qr": []}
         self._factors: dict[tuple, RidgeFactor] = {}
         self._systems: dict[tuple, RidgeSystem] = {}
@@ -184,7 +188,10 @@ class PrefixReadouts:
         else:
             rows = self._kept[first : first + count]
         n_features = self.features.shape[1]
-        block = np.empty((count, 1 + n_features + self.targets.shape[1]))
+        width = 1 + n_features + self.targets.shape[1]
+        if count * width > self._memory.size:
+            self._memory = np.empty(count * width)
+        block = self._memory[: count * width].reshape(count, width)
         block[:, 0] = 1.0 if self.weights is None else self.weights[rows]
         block[:, 1 : 1 + n_features] = self.features[rows]
         block[:, 1 + n_features :] = self.targets[rows]

@@ -29,6 +29,7 @@ _log = logging.getLogger("echocast")
 
 _TASKS_PER_WORKER = 4
 _ORDINARY = "ordinary fits"
+_STOPPED = {"noise": 0, "feedback_scaling": 0, "time_chunks": None}  # unless they are this
 _OUTER = "one pass for each value"
 
 
@@ -64,7 +65,7 @@ def group_candidates(base: Any, params: list[dict]) -> list[Group]:
     for index, given in enumerate(params):
         own = {name[len(prefix) :]: v for name, v in given.items() if name.startswith(prefix)}
         outer = {name: v for name, v in given.items() if not name.startswith(prefix)}
-        parted = [("outer", name, value_key(outer[name])) for name in sorted(outer)]
+        parted: list[tuple] = [("outer", name, value_key(outer[name])) for name in sorted(outer)]
         parted += [(name, value_key(own[name])) for name in sorted(own) if name not in shared]
         group = groups.setdefault(tuple(parted), Group(outer, []))
         group.candidates.append(Candidate(index, own))
@@ -83,11 +84,14 @@ def fallbacks(base: Any, params: list[dict], batched: set[int]) -> dict[str, str
         if name.startswith(prefix) and name[len(prefix) :] in free:
             continue
         own = name[len(prefix) :]
-        stopped = own in ("noise", "feedback_scaling") and any(
-            np.any(np.asarray(given[name]) != 0) for given in params if name in given
-        )
+        values = [given[name] for given in params if name in given]
+        stopped = own in _STOPPED and any(not _is(value, _STOPPED[own]) for value in values)
         said[name] = _ORDINARY if stopped else _OUTER
     return said
+
+
+def _is(value, idle):
+    return value is None if idle is None else np.ndim(value) == 0 and value == idle
 
 
 def run_groups(

@@ -10,6 +10,7 @@ import pytest
 from numpy.testing import assert_array_equal
 from sklearn.base import clone
 from sklearn.exceptions import FitFailedWarning, NotFittedError
+from sklearn.metrics import r2_score
 from sklearn.model_selection import GridSearchCV, TimeSeriesSplit, cross_val_score
 from sklearn.utils.estimator_checks import estimator_checks_generator
 from sklearn.utils.validation import check_is_fitted
@@ -17,6 +18,7 @@ from sklearn.utils.validation import check_is_fitted
 from echocast.exceptions import InvalidParameterError
 from echocast.reservoir import ESNRegressor, ESNSearchCV
 from echocast.reservoir._search_halving import last_rows, plan_rounds
+from echocast.reservoir._search_scores import _r2
 from search_cases import CV, assert_same_results, series
 
 ESN = ESNRegressor(12, random_state=0)
@@ -257,3 +259,15 @@ def test_halving_over_a_parameter():
     assert search.n_candidates_ == [6, 3, 2]
     assert search.best_params_["n_units"] == 20
     assert search.best_estimator_.n_units == 20
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_r2_is_that_of_scikit_learn(dtype):
+    rng = np.random.default_rng(0)
+    for shape in [(40,), (40, 3), (2,), (1,)]:
+        y, outputs = rng.normal(size=(2, *shape)).astype(dtype)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            for guess in (outputs, y, y - y + 1):
+                np.testing.assert_equal(_r2(y, guess), r2_score(y, guess))
+            assert _r2(y * 0, outputs) == r2_score(y * 0, outputs) or len(y) == 1
