@@ -39,12 +39,13 @@ def rotate_in(R, v, keep, first):
 def back_substitute(R, coef):
     """Solve for `coef` (n_targets, n); what the rows do not determine at all becomes zero."""
     n = R.shape[0]
-    for d in range(coef.shape[0]):
-        target = coef[d]
-        for k in range(n - 1, -1, -1):
+    for k in range(n - 1, -1, -1):
+        row = R[k, k + 1 : n]
+        for d in range(coef.shape[0]):
+            target = coef[d]
             target[k] = 0
             if R[k, k] > 0:
-                target[k] = (R[k, n + d] - dot(R[k, k + 1 : n], target[k + 1 :])) / R[k, k]
+                target[k] = (R[k, n + d] - dot(row, target[k + 1 :])) / R[k, k]
 
 
 @kernel
