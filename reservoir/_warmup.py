@@ -7,6 +7,9 @@ import time
 import numpy as np
 
 from ._drive import closed_loop, closed_loop_batch, iter_sequences, make_reservoir, run_states
+from ._esn import ESNRegressor
+from ._online import FORCEReadout, LMSReadout, RLSReadout
+from ._time_chunks import TimeChunks
 from .rnn._regressor import RNNRegressor
 from .rnn._turing import NeuralTuringMachine
 
@@ -62,6 +65,20 @@ def _run_everything(W, dtype):
     }
     closed_loop(res, 2, np.zeros(n_units), np.zeros(1), **readout)
     closed_loop_batch(res, 2, np.zeros((n_units, 2)), np.zeros((1, 2)), **readout)
+    chunks = TimeChunks(2).blocks([res], np.zeros((400, 1)), [np.zeros(n_units, dtype)])
+    for _ in chunks or ():
+        pass
+    u = np.sin(np.arange(8.0))[:, None]
+    for learner in (RLSReadout(), LMSReadout(), FORCEReadout()):
+        esn = ESNRegressor(
+            n_units,
+            topology=W,
+            spectral_radius=None,
+            feedback_scaling=1.0,
+            readout=learner,
+            dtype=np.dtype(dtype).name,
+        )
+        esn.fit(u, u).stream().learn_one(u[0], u[0])
 
 
 def _train_everything(dtype):
