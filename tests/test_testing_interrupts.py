@@ -52,6 +52,18 @@ FORECASTERS = {
 }
 
 
+# One of each family is stopped at more lines than its relatives.
+FAMILIES = {
+    "CharRNN", "DeepESNRegressor", "ESNClassifier", "ESNForecaster", "ESNRegressor",
+    "ForecastSearchCV", "MarkovChain", "NVARRegressor", "RNNForecaster", "RNNRegressor",
+    "ReservoirTransformer",
+}  # fmt: skip
+
+
+def points_for(name):
+    return 40 if name in FAMILIES else 10
+
+
 def upto(data, stop, start=0):
     times = data.index.get_level_values(-1)
     return data[(times >= SERIES.index[start]) & (times < SERIES.index[stop])]
@@ -117,24 +129,26 @@ ESTIMATORS = {label: rest for label, *rest in _estimators()}
 
 @pytest.mark.parametrize("label", list(ESTIMATORS))
 def test_estimators(label):
-    report = check_transactional(*ESTIMATORS[label], n_points=40)
-    assert report.n_points >= 36
-    assert report.n_old > 0.8 * report.n_points
+    n_points = points_for(label.rsplit(" ", 1)[0])
+    report = check_transactional(*ESTIMATORS[label], n_points=n_points)
+    assert report.n_points >= 0.8 * n_points
+    assert report.n_old > 0.6 * report.n_points
 
 
 @pytest.mark.parametrize("method", ["fit", "update", "update, refit"])
 @pytest.mark.parametrize("name", list(FORECASTERS))
 def test_forecasters(name, method):
     model = FORECASTERS[name].fit(upto(SERIES, 40))
-    report = check_transactional(model, methods_of(SERIES)[method], forecasts, n_points=40)
-    assert report.n_points >= 36
+    n_points = points_for(name)
+    report = check_transactional(model, methods_of(SERIES)[method], forecasts, n_points=n_points)
+    assert report.n_points >= 0.8 * n_points
 
 
 @pytest.mark.parametrize("method", ["fit", "update"])
 @pytest.mark.parametrize("pooling", ["local", "global"])
 def test_panels(pooling, method):
     model = ESNForecaster(**SMALL, pooling=pooling).fit(upto(PANEL, 40))
-    check_transactional(model, methods_of(PANEL)[method], forecasts, n_points=20)
+    check_transactional(model, methods_of(PANEL)[method], forecasts, n_points=10)
 
 
 @pytest.mark.slow
