@@ -10,7 +10,7 @@ def bad_inputs(seed: int, full: bool) -> Figure:
     """The catalogue of `echocast.testing` on all entry points; a share of it without --full."""
     from echocast.testing import run_bad_inputs
 
-    counts = run_bad_inputs(seed, None if full else 500)
+    counts = run_bad_inputs(seed, None if full else 200)
     names = ("SILENT", "OBSCURE", "DIED", "HUNG")
     bad = sum(counts.outcomes[name] for name in names)
     found = ", ".join(f"{counts.outcomes[name]} {name.lower()}" for name in names)
