@@ -126,7 +126,7 @@ def test_an_older_scikit_learn_has_no_callbacks_and_all_the_rest():
     script = """
         import sys
         import numpy as np
-        import sklearn.metrics, sklearn.pipeline
+        import sklearn.metrics, sklearn.model_selection, sklearn.pipeline
         sys.modules["sklearn.callback"] = None  # importing from it fails now
         from echocast.reservoir import RNNRegressor, RNNClassifier
         u = np.sin(0.2 * np.arange(60))[:, None]
