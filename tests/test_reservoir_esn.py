@@ -188,9 +188,9 @@ def test_auto_state_continues_an_index_of_fractions():
     u, index = series(300), pd.Index(0.1 * np.arange(300))
     assert index[200] != index[199] + (index[199] - index[198])
     frame = pd.DataFrame(u, index=index, columns=["a", "b"])
-    esn = make().fit(frame[:200], u[:200])
-    assert_allclose(esn.predict(frame[200:]), esn.predict(frame)[200:], rtol=1e-9, atol=1e-12)
-    assert np.abs(esn.predict(frame[201:]) - esn.predict(frame)[201:]).max() > 1e-6
+    esn = make().fit(frame.iloc[:200], u[:200])
+    assert_allclose(esn.predict(frame.iloc[200:]), esn.predict(frame)[200:], rtol=1e-9, atol=1e-12)
+    assert np.abs(esn.predict(frame.iloc[201:]) - esn.predict(frame)[201:]).max() > 1e-6
 
 
 def test_stream_equals_predict():
