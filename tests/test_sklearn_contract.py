@@ -3,6 +3,7 @@
 import os
 
 import pytest
+import sklearn
 
 os.environ.setdefault("SCIPY_ARRAY_API", "1")  # without it the array-API check skips itself
 
@@ -22,6 +23,8 @@ TIME_ROWS = {
 STEPS = {"check_sample_weight_equivalence_on_dense_data": "each row is a step from where it stands"}
 WEIGHTED_TIME_ROWS = {**TIME_ROWS, "check_sample_weight_equivalence_on_dense_data": WEIGHT}
 
+# The suite of scikit-learn 1.6 has one check less for each estimator than that of 1.9.
+FEWER = 1 if tuple(map(int, sklearn.__version__.split(".")[:2])) < (1, 8) else 0
 # estimator -> (expected failures, least number of checks that must be collected)
 CASES = {
     "DeepESNRegressor": (WEIGHTED_TIME_ROWS, 60),
@@ -81,5 +84,5 @@ def test_scikit_learn_suite(estimator, check):
 @pytest.mark.parametrize("estimator", instances(), ids=lambda e: type(e).__name__)
 def test_the_suite_is_not_evaded_by_tags(estimator):
     names = [c.func.__name__ for _, c in estimator_checks_generator(estimator)]
-    assert len(names) >= CASES[type(estimator).__name__][1]
+    assert len(names) >= CASES[type(estimator).__name__][1] - FEWER
     assert "check_methods_subset_invariance" in names
