@@ -219,7 +219,7 @@ _WEIGHTS = [
 ]
 
 # For what takes text, sequences of symbols, or trees
-_TEXTS = [
+_TEXTS: list[tuple[Any, ...]] = [
     ("None", lambda X: None, REFUSED),
     ("a number", lambda X: 3.5, REFUSED),
     ("a function", lambda X: len, REFUSED),

@@ -75,8 +75,10 @@ def poisoned(sequence: Any, step: int) -> dict[str, Any]:
             made[how] = sequence.astype(np.float64)
             made[how][step:] = POISONS[how](made[how][step:])
         return made
-    if isinstance(sequence, (str, list)):
+    if isinstance(sequence, str):
         return {"reversed": sequence[:step] + sequence[step:][::-1]}
+    if isinstance(sequence, list):
+        return {"reversed": [*sequence[:step], *sequence[step:][::-1]]}
     return {}
 
 

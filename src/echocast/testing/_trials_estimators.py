@@ -17,9 +17,9 @@ from ._trial import Trial
 
 __all__ = ["estimator_trials", "small_estimators"]
 
-_SHORT = {"max_iter": 1, "random_state": 0}
-_NETWORK = {"hidden_layer_sizes": 3, **_SHORT}
-_SEED = {"n_units": 6, "random_state": 0}
+_SHORT: dict[str, Any] = {"max_iter": 1, "random_state": 0}
+_NETWORK: dict[str, Any] = {"hidden_layer_sizes": 3, **_SHORT}
+_SEED: dict[str, Any] = {"n_units": 6, "random_state": 0}
 _TEXT_DATA = ["abcab", "bca", "cabb", "ab"]
 _RESULTS = ["ABC", "B", "CA", "A"]
 

@@ -22,13 +22,18 @@ __all__ = ["forecaster_trials", "small_forecasters"]
 
 _N, _NEXT, _H = 40, 16, 3
 _LEARN = ("fit", "backtest")  # weights are drawn in the order in which the columns come
-_SMALL = {"n_units": 6, "n_boot": 10, "random_state": 0, "transforms": ["standardize"]}
+_SMALL: dict[str, Any] = {
+    "n_units": 6,
+    "n_boot": 10,
+    "random_state": 0,
+    "transforms": ["standardize"],
+}
 
 
 def small_forecasters() -> dict[str, Any]:
     """One or two small instances of each public forecaster, by name."""
     naive = forecasting.NaiveForecaster("drift", season_length=1)
-    plain = {"n_boot": 10, "random_state": 0, "transforms": ["standardize"]}
+    plain: dict[str, Any] = {"n_boot": 10, "random_state": 0, "transforms": ["standardize"]}
     return {
         "NaiveForecaster": naive,
         "ESNForecaster": forecasting.ESNForecaster(**_SMALL),

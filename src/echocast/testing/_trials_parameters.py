@@ -38,7 +38,7 @@ def _cases() -> Iterator[tuple[str, Any, tuple]]:
         y = {"Seq2SeqTransducer": (["A", "B", "C", "D"],), "RecursiveClassifier": ([0, 1, 0, 1],)}
         yield type(made).__name__, made, (_TEXT_DATA, *y.get(type(made).__name__, ()))
     bits = [np.array([[0.0, 1.0], [1.0, 0.0], [1.0, 1.0]])] * 3
-    short = {"n_units": 3, "max_iter": 1, "random_state": 0}
+    short: dict[str, Any] = {"n_units": 3, "max_iter": 1, "random_state": 0}
     yield (
         "NeuralTuringMachine",
         reservoir.NeuralTuringMachine(memory_shape=(3, 2), **short),
