@@ -3,7 +3,7 @@
     python examples/systems/run_all.py [--n-jobs N] [NUMBER ...]
 
 for instance ``python examples/systems/run_all.py 9 18``. Without numbers all of them are run, in
-two processes unless told otherwise; that takes 600 seconds of CPU time. Seconds are
+two processes unless told otherwise; that takes 515 seconds of CPU time. Seconds are
 CPU time, without the compilation of kernels where they are in the cache. Experiments 12, 13 and 24
 share trained networks: 12 trains those without attention, 13 those with it.
 
