@@ -34,7 +34,7 @@ class RowBuffer:
         self.n_features = n_features
         self.n_targets = n_targets
         columns = 1 + n_features + n_targets
-        self.height = int(np.clip(2**20 // columns, 256, 4096))
+        self.height = int(np.clip(2**20 // columns, 256, 512))
         self.n_pending = 0
         self._rows: np.ndarray | None = None
 
