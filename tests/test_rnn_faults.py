@@ -147,7 +147,7 @@ DATA_FAULTS = [
     (X, 3.0, "y must be 1-D or 2-D, got a single value"),
     (X, Y.astype(str), "y holds strings"),
     (X, np.empty((39, 0)), r"0 feature\(s\)"),
-    (X, Y[:, :, None], "dim 3, while dim <= 2"),
+    (X, Y[:, :, None], "dim 3[,.].* <= 2"),
     (FRAME, pd.DataFrame(Y)[::-1], "y holds the labels of X in another order"),
     (XS, YS[:2], "y must be a list of as many arrays; got 2"),
     (XS, [1.0, 2.0], "one target for each of the 3 sequences"),
