@@ -13,8 +13,8 @@ sys.path[:] = [p for p in sys.path if Path(p or os.curdir).resolve() != ROOT]
 os.environ.setdefault("NUMBA_CACHE_DIR", str(ROOT / ".numba_cache"))
 os.environ.setdefault("MPLBACKEND", "Agg")
 
-# Workers that share the processors must not have threads of BLAS on each of them as well; this comes
-# before NumPy is imported.
+# Workers that share the processors must not have threads of BLAS on each of them as well; this
+# comes before NumPy is imported.
 if "PYTEST_XDIST_WORKER" in os.environ:
     for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ.setdefault(_name, "1")

@@ -254,7 +254,7 @@ NODES = {
     "a class as attribute": {"$": "object", "class": "builtins.eval", "params": {}, "fitted": {}},
     "a pipeline with a cache": {
         "$": "object", "class": "sklearn:Pipeline", "fitted": {},
-        "params": {"steps": [], "memory": "/tmp/x", "verbose": False},
+        "params": {"steps": [], "memory": "cache", "verbose": False},
     },
     "an unknown parameter": {
         "$": "object", "class": "NaiveForecaster", "fitted": {}, "params": {"__class__": 1},

@@ -145,8 +145,8 @@ def check_generator(random_state: Any) -> np.random.RandomState:
     if is_seed and 0 <= random_state < 2**32:
         return np.random.RandomState(int(random_state))
     raise ValueError(
-        f"random_state={random_state!r} cannot be used to seed a random generator; pass None, an int in "
-        "[0, 2**32 - 1], a RandomState, a Generator or a SeedSequence."
+        f"random_state={random_state!r} cannot be used to seed a random generator; pass None, an "
+        "int in [0, 2**32 - 1], a RandomState, a Generator or a SeedSequence."
     )
 
 

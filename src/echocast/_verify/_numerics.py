@@ -89,7 +89,7 @@ def ridge(seed: int, full: bool) -> Figure:
     for condition, alpha, error, residual, said in hard_fits(seed, full, "qr"):
         felt = 1 / np.sqrt(condition**-2 + alpha)  # the largest singular value is 1
         unit = np.finfo(float).eps * max(felt, 1) * max(np.abs(residual).max(), 1e-2)
-        worst = max(worst, 0.0 if said else np.abs(error).max() / unit)
+        worst = max(worst, 0.0 if said else float(np.abs(error).max() / unit))
         warned += said
         n += 1
     found = f"worst error {worst:.1f} eps x condition, {warned} warned of"
@@ -101,7 +101,8 @@ def solver(seed: int, full: bool) -> Figure:
     """What ``solver="auto"`` loses where it takes normal equations, as a share of the residuals."""
     worst, n = 0.0, 0
     for _, _, error, residual, said in hard_fits(seed, full, "auto"):
-        worst = max(worst, 0.0 if said else np.linalg.norm(error) / np.linalg.norm(residual))
+        share = float(np.linalg.norm(error) / np.linalg.norm(residual))
+        worst = max(worst, 0.0 if said else share)
         n += 1
     return figure(f"{n} systems", f"at most {worst:.1e} of the residuals", worst, 1e-2)
 
