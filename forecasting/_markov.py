@@ -95,8 +95,8 @@ class MarkovForecaster(LaggedForecaster):
     >>> from echocast.forecasting import MarkovForecaster
     >>> y = np.cos(0.3 * np.arange(60))  # y[t] = 2 cos(0.3) y[t-1] - y[t-2]
     >>> model = MarkovForecaster(2, alpha=0.0, transforms=[]).fit(y)
-    >>> model.coef_.round(6), round(2 * np.cos(0.3), 6)
-    (array([[ 1.910673, -1.      ]]), np.float64(1.910673))
+    >>> model.coef_.round(6), round(float(2 * np.cos(0.3)), 6)
+    (array([[ 1.910673, -1.      ]]), 1.910673)
     >>> bool(np.allclose(model.predict(20), np.cos(0.3 * np.arange(60, 80))))
     True
     """
