@@ -148,6 +148,15 @@ def softsign(z):
     return z / (1 + np.abs(z))
 
 
+@pytest.fixture
+def forgotten(monkeypatch):
+    """What a test registers is not there for the next one."""
+    from echocast.reservoir import _activations
+
+    monkeypatch.setattr(_activations, "_USERS", dict(_activations._USERS))
+
+
+@pytest.mark.usefixtures("forgotten")
 def test_functions_are_refused_unless_they_are_registered():
     u = saved_models.U
     model = ESNRegressor(8, activation=softsign, random_state=0).fit(u[:-1], u[1:])
@@ -161,6 +170,7 @@ def test_functions_are_refused_unless_they_are_registered():
     assert same(echocast.load(io.BytesIO(content)).predict(u), model.predict(u))
 
 
+@pytest.mark.usefixtures("forgotten")
 def test_a_file_that_needs_a_registered_name_says_so(monkeypatch):
     from echocast.reservoir import _activations
 
