@@ -10,7 +10,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.signal import lfilter
 
 __all__ = [
     "Carry",
@@ -220,6 +219,8 @@ def _filled(layout, carry, Y):
 
 def _smoothed(rates, rows, before):
     """Exponential means of the columns, (n, n_rates, D), that go on from `before`."""
+    from scipy.signal import lfilter  # a tenth of a second, which not every program needs
+
     out = np.empty((len(rows), len(rates), rows.shape[1]))
     for i, rate in enumerate(rates):
         start = ((1 - rate) * before[i])[None]

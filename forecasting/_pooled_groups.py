@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
-from sklearn.cluster import KMeans
 
 from ._pooled import PooledNetwork
 from ._pooled_drive import Memory
@@ -83,6 +82,8 @@ class ShapeGroups:
 
     def fit(self, values: list[np.ndarray]) -> np.ndarray:
         """Find groups; the group of each series, (n_series,)."""
+        from sklearn.cluster import KMeans  # a tenth of a second, which not every program needs
+
         rows = shapes(values, self.lags)
         known = np.isfinite(rows)
         count = np.maximum(known.sum(axis=0), 1)

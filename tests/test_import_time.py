@@ -43,6 +43,20 @@ def test_import_loads_no_pandas(package, tmp_path):
     assert done.stdout.strip() == "False"
 
 
+@pytest.mark.parametrize("package", ["echocast.reservoir", "echocast.forecasting"])
+def test_import_loads_no_slow_part_of_scipy_or_scikit_learn(package, tmp_path):
+    # Each takes a tenth of a second; other versions may load them by themselves.
+    before = "pandas, scipy.linalg, scipy.sparse, sklearn.metrics, sklearn.model_selection"
+    code = (
+        f"import sys, {before}; already = set(sys.modules); import {package}; "
+        "slow = {'scipy.signal', 'scipy.stats', 'sklearn.cluster', 'sklearn.linear_model'}; "
+        "print(sorted(slow & set(sys.modules) - already))"
+    )
+    done = run_python(code, tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == "[]"
+
+
 def test_front_door_loads_no_numpy(tmp_path):
     code = (
         "import sys, echocast, echocast._cli; "
