@@ -184,6 +184,14 @@ def _check_estimator(estimator):
 
 def _regressor(estimator, parts, run):
     template, early = _probed(estimator, parts, run, probe)
+    params = template._readout_params()
+    alpha = check_alpha(params["alpha"], params["owner"])
+    if params["solver"] in ("dual", "lsqr"):
+        raise ValueError(
+            f"fit_distributed cannot solve by '{params['solver']}', which needs all rows in one "
+            "place. Use solver='auto', 'cholesky', 'qr' or 'svd'."
+        )
+    check_solver(params["solver"], params["owner"])
     if hasattr(template, "_fit_noise"):
         seeds = template._fit_noise.randint(2**31 - 1, size=len(parts))
         parts = [replace(part, seed=int(seed)) for part, seed in zip(parts, seeds)]
@@ -191,9 +199,6 @@ def _regressor(estimator, parts, run):
     root = tree(run, merge, run.map(absorb, parts, names, template=template))
     summary = run.value(root)
     _check_series(summary.ids, summary.forms)
-    params = template._readout_params()
-    alpha = check_alpha(params["alpha"], params["owner"])
-    check_solver(params["solver"], params["owner"])
     basis = errors = None
     if not isinstance(alpha, float):
         basis = run.submit(penalties, root, alpha, params["fit_intercept"])

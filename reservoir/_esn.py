@@ -70,10 +70,12 @@ class ESNRegressor(SequenceRegressor):
         logarithmic grid that reaches down to the rounding level.
     fit_intercept : bool, default=True
         Whether the readout has an unpenalised intercept.
-    solver : {"auto", "cholesky", "qr", "svd"}, default="auto"
+    solver : {"auto", "cholesky", "qr", "svd", "dual", "lsqr"}, default="auto"
         "cholesky" solves shifted normal equations, "qr" and "svd" never square the condition
         number; "auto" uses the normal equations only where a bound on the prediction error
-        shows that nothing is lost.
+        shows that nothing is lost. "dual" is for fewer rows than readout features; "lsqr" forms
+        no matrix, but runs the reservoir anew for each of its iterations. From 4,096 features on
+        "auto" may take them, as memory demands (docs/numerics.md, "Large reservoirs").
     include_input : bool, default=True
         Whether the readout sees the inputs beside the states.
     washout : int or "auto", default="auto"
@@ -159,6 +161,8 @@ class ESNRegressor(SequenceRegressor):
     >>> bool(np.abs(future[:, 0] - np.sin(0.2 * np.arange(500, 600))).max() < 1e-3)
     True
     """
+
+    _solvers = ("auto", "cholesky", "qr", "svd", "dual", "lsqr")
 
     def __init__(
         self,

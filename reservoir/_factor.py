@@ -387,6 +387,21 @@ class RidgeFactor:
 
     def _absorb(self, block: np.ndarray) -> None:
         """Add a block of rows [weight, states, targets], which is overwritten."""
+        n_rows, weight = len(block), float(block[:, 0].sum())
+        block = self._shifted(block)
+        sums = self._sums
+        assert sums is not None
+        if self.method == "gram":
+            sums.matrix = blas.dsyrk(1.0, block.T, beta=1.0, c=sums.matrix, overwrite_c=1)
+        else:
+            sums.matrix = _add_rows(sums.matrix, block)
+        self._n_absorbed += n_rows
+        self._weight_absorbed += weight
+
+    def _shifted(self, block: np.ndarray) -> np.ndarray:
+        """The rows sqrt(weight) [1, states and targets - shift], in the memory of the block."""
+        if not len(block):
+            return block
         weight = block[:, 0].copy()
         rows = block[:, 1:]
         self._refuse_overflow(rows)
@@ -394,17 +409,11 @@ class RidgeFactor:
             # From the first row, so that a constant column becomes exactly zero.
             shift = rows[0] + weight @ (rows - rows[0]) / weight.sum()
             self._sums = _Sums(shift, np.zeros((block.shape[1],) * 2, order="F"))
-        sums = self._sums
-        rows -= sums.shift
+        rows -= self._sums.shift
         block[:, 0] = 1.0
         if (weight != 1.0).any():
             block *= np.sqrt(weight)[:, None]
-        if self.method == "gram":
-            sums.matrix = blas.dsyrk(1.0, block.T, beta=1.0, c=sums.matrix, overwrite_c=1)
-        else:
-            sums.matrix = _add_rows(sums.matrix, block)
-        self._n_absorbed += len(block)
-        self._weight_absorbed += float(weight.sum())
+        return block
 
     def _refuse_overflow(self, rows: np.ndarray) -> None:
         """Raise if a square could overflow, naming the column."""

@@ -96,6 +96,12 @@ class FeatureRows:
     def n_targets(self) -> int:
         return self.data.targets.shape[1]
 
+    @property
+    def n_rows(self) -> int:
+        """Rows of one pass, whatever their weights."""
+        lengths = np.diff(self.data.layout.indptr)
+        return int(np.maximum(lengths - self.washouts, 0).sum())
+
     def __call__(self) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray | None]]:
         layout, targets, weights = self.data.layout, self.data.targets, self.data.weights
         blocks = self.machine.blocks(self.data.rows, layout, self.states)

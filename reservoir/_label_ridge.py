@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from scipy.linalg import lapack, qr
+from scipy.linalg import qr
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax, softmax
 
 from echocast._checks import check_alpha
 
+from ._few_rows import turned_back
 from ._readout import ReadoutFit, fit_readout, leave_one_out
 
 __all__ = ["fit_label_ridge", "fit_sharpness", "label_targets", "probabilities"]
@@ -64,18 +65,9 @@ def fit_label_ridge(
     )
     scores = leave_one_out(fit, blocks)
     if reflections is not None:
-        fit.coef = _turned_back(fit.coef, *reflections)
+        fit.coef = turned_back(fit.coef, *reflections)
     fit.intercept = fit.intercept - fit.coef @ mean
     return fit, scores
-
-
-def _turned_back(coef, reflectors, factors):
-    """Coefficients (n_targets, n_features) from those of the triangle, without forming Q."""
-    padded = np.zeros((len(reflectors), len(coef)), order="F")
-    padded[: coef.shape[1]] = coef.T
-    _, work, _ = lapack.dormqr("L", "N", reflectors, factors, padded, -1)
-    turned, _, _ = lapack.dormqr("L", "N", reflectors, factors, padded, int(work[0]))
-    return np.ascontiguousarray(turned.T)
 
 
 def label_targets(labels, n_classes):

@@ -12,6 +12,7 @@ __all__ = [
     "Spectrum",
     "factor_solve",
     "factor_spectrum",
+    "gram_loss",
     "gram_solve",
     "gram_spectrum",
     "shrinkage",
@@ -216,8 +217,36 @@ def gram_solve(
         raise LinAlgError("the normal equations are not positive definite")
     coef = lapack.dpotrs(factor, np.asfortranarray(B), lower=0)[0].T
     norm = max(trace + alpha, _TINY)
-    # dpocon only multiplies by the norm it is given, and so does the next line.
-    smallest = max(lapack.dpocon(factor, norm, uplo="U")[0] * norm, _TINY)
+    # dpocon only multiplies by the norm it is given, and so does gram_loss.
+    rcond = lapack.dpocon(factor, norm, uplo="U")[0]
+    return coef, *gram_loss(coef, B, squares, trace, rcond * norm, alpha)
+
+
+def gram_loss(
+    coef: np.ndarray,
+    B: np.ndarray,
+    squares: np.ndarray,
+    trace: float,
+    smallest: float,
+    alpha: float,
+) -> tuple[float, np.ndarray, np.ndarray]:
+    """Condition, bound on what was lost and residuals, as `gram_solve` returns them.
+
+    Parameters
+    ----------
+    coef, B, squares, alpha
+        As in `gram_solve`.
+    trace : float
+        Of the Gram matrix.
+    smallest : float
+        Estimated smallest eigenvalue of the penalised Gram matrix.
+
+    Returns
+    -------
+    condition : float
+    lost, residual : ndarray of shape (n_targets,)
+    """
+    norm, smallest = max(trace + alpha, _TINY), max(smallest, _TINY)
     amplified = 1.0 / np.sqrt(smallest)
     if alpha > 0.0:
         amplified = min(amplified, 0.5 / np.sqrt(alpha))
@@ -225,4 +254,4 @@ def gram_solve(
     lost = 4.0 * EPS * np.sqrt(trace) * size * amplified
     fitted = np.einsum("ij,ji->i", coef, B) + alpha * np.einsum("ij,ij->i", coef, coef)
     residual = np.sqrt(np.maximum(squares - fitted, 0.0))
-    return coef, np.sqrt(norm / smallest), lost, residual
+    return float(np.sqrt(norm / smallest)), lost, residual

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from scipy.linalg import LinAlgError
 
-from echocast._checks import check_alpha, check_option, check_solver
+from echocast._checks import check_alpha, check_option, check_solver, stack_level
 from echocast.exceptions import IllConditionedWarning
 
+from . import _in_place
 from ._factor import RidgeFactor, RidgeSystem
+from ._in_place import Solved, factor_solve_in_blocks, gram_solve_in_place
 from ._linalg import EPS, Spectrum, factor_solve, gram_solve, spectrum_solve
+from ._many_features import by_size, fit_dual, fit_lsqr
 from ._penalty import candidates, gcv_errors, loo_errors, loo_predictions, pick
+from ._readout_fit import Blocks, ReadoutFit
 
 __all__ = [
+    "SOLVERS",
     "ReadoutFit",
     "RidgeFactor",
     "fit_readout",
@@ -25,53 +28,15 @@ __all__ = [
     "penalty_basis",
     "picked",
     "solve_factor",
+    "statistics_of",
 ]
 
-Blocks = Callable[[], Iterable[tuple[np.ndarray, np.ndarray, np.ndarray | None]]]
+# "dual" and "lsqr" are there for `fit_readout` only: they need all rows.
+SOLVERS = ("auto", "cholesky", "qr", "svd", "dual", "lsqr")
 
 # "auto" takes the normal equations if the bound on what they lose, which is 15 times the true
 # loss or more, stays below this share of the residuals' norm.
 _LOSS_ALLOWED = 1e-2
-
-
-@dataclass
-class ReadoutFit:
-    """A solved readout.
-
-    Parameters
-    ----------
-    coef : ndarray of shape (n_targets, n_features)
-    intercept : ndarray of shape (n_targets,)
-    alpha : float
-        The penalty used.
-    factor : RidgeFactor
-        The statistics solved from, to go on with.
-    solver_used : {"cholesky", "qr", "svd"}
-        What it came down to; "cholesky" stands for everything from a Gram matrix.
-    rank : int
-        Directions of the states above the rounding level where singular values were taken, else
-        `n_features`.
-    condition : float
-        Condition number of the states where singular values were taken, else an estimate for
-        the penalised states.
-    alphas : ndarray of shape (n_alphas,) or None
-        Candidates, if there were several.
-    loo_errors : ndarray of shape (n_alphas, n_targets) or None
-        Leave-one-out (or generalised cross-validation) mean squared error of each.
-    spectrum : Spectrum or None
-        Singular values and vectors of the states, if there were several candidates.
-    """
-
-    coef: np.ndarray
-    intercept: np.ndarray
-    alpha: float
-    factor: RidgeFactor
-    solver_used: str
-    rank: int
-    condition: float
-    alphas: np.ndarray | None = None
-    loo_errors: np.ndarray | None = None
-    spectrum: Spectrum | None = None
 
 
 def fit_readout(
@@ -85,6 +50,7 @@ def fit_readout(
     selection: str = "loo",
     dtype: Any = np.float64,
     owner: str = "Readout",
+    n_rows: int | None = None,
 ) -> ReadoutFit:
     r"""Fit a ridge readout to states that arrive in blocks.
 
@@ -101,11 +67,15 @@ def fit_readout(
     alpha : float, array of shape (n_alphas,) or "auto"
         Penalty >= 0, or candidates of which the smallest leave-one-out error picks one; "auto"
         makes one candidate a decade, down to the rounding level of the states.
-    solver : {"auto", "cholesky", "qr", "svd"}, default="auto"
+    solver : {"auto", "cholesky", "qr", "svd", "dual", "lsqr"}, default="auto"
         "cholesky" solves the normal equations; "qr" and "svd" a running QR factor of the states,
         which does not square their condition number ("qr" falls back to "svd" where the factor
         is singular). "auto" takes the normal equations if a bound on what rounding does to the
         predictions allows it, else "qr". Several candidates are compared by singular values.
+        "dual" keeps all rows, not more than features, and solves in their coordinates; "lsqr"
+        forms no matrix and reads the rows again and again, for one positive penalty. From 4,096
+        features on "auto" takes "dual" if `n_rows` says that there are at least three times fewer
+        rows than features, and above 32,768 features else "lsqr".
     fit_intercept : bool, default=True
         The intercept is not penalised.
     selection : {"loo", "gcv"}, default="loo"
@@ -117,6 +87,8 @@ def fit_readout(
         directions that forecasts live on.
     owner : str, default="Readout"
         Name of the estimator for messages.
+    n_rows : int, optional
+        Number of rows, or more, if it is known beforehand.
 
     Returns
     -------
@@ -127,12 +99,16 @@ def fit_readout(
     InvalidParameterError
         If `alpha`, `solver` or `selection` is not valid.
     ValueError
-        If no row has a positive weight, or values overflow when squared.
+        If no row has a positive weight, values overflow when squared, or the solver cannot work
+        with this `alpha` or number of rows.
     LinAlgError
         If ``solver="cholesky"`` and the normal equations are not positive definite.
 
     Warns
     -----
+    ConvergenceWarning
+        If "lsqr" has stopped before the fitted values are known to a share of 1e-4 of the
+        residuals' norm.
     IllConditionedWarning
         If rank is lost and the given `alpha` does not make up for it, or ``solver="cholesky"``
         is asked for where it costs accuracy. Never for ``alpha="auto"``.
@@ -147,13 +123,21 @@ def fit_readout(
     (array([[ 1., -2.]]), array([0.5]))
     """
     alpha = check_alpha(alpha, owner)
-    check_solver(solver, owner)
+    check_option("solver", solver, owner, SOLVERS)
     check_option("selection", selection, owner, ("loo", "gcv"))
     several = not isinstance(alpha, float)
     options = {"fit_intercept": fit_intercept}
+    if solver == "auto":
+        solver = by_size(n_features, n_rows, alpha, owner)
+    if solver == "dual":
+        given = {"alpha": alpha, "selection": selection, "dtype": dtype, "owner": owner, **options}
+        return fit_dual(fit_readout, blocks, n_features, n_targets, n_rows, given)
+    if solver == "lsqr":
+        return fit_lsqr(blocks, n_features, n_targets, alpha, fit_intercept, owner)
     if solver == "auto" and not several and alpha > 0.0:
-        factor = RidgeFactor(n_features, n_targets, method="gram", dtype=dtype)
-        fit = _try_normal_equations(blocks, factor, alpha, fit_intercept)
+        fit = _try_normal_equations(
+            blocks, RidgeFactor(n_features, n_targets, method="gram", dtype=dtype), alpha, **options
+        )
         if fit is not None:
             return fit
     factor = RidgeFactor(
@@ -163,7 +147,23 @@ def fit_readout(
         factor.update(S, Y, weight)
     if several and selection == "loo":
         return _select(factor, alpha, blocks, **options)
-    return solve_factor(factor, alpha=alpha, solver=solver, owner=owner, **options)
+    return solve_factor(factor, alpha=alpha, solver=solver, owner=owner, own=True, **options)
+
+
+def statistics_of(model: Any) -> Any:
+    """What the readout of a fitted estimator was solved from.
+
+    Raises
+    ------
+    ValueError
+        If it was solved by "lsqr", which keeps nothing of the rows.
+    """
+    if model._fit_factor is None:
+        raise ValueError(
+            f"The readout of this {type(model).__name__} was solved by 'lsqr', which keeps no "
+            "statistics of its rows to go on from. Fit with solver='cholesky' or 'qr'."
+        )
+    return model._fit_factor
 
 
 def solve_factor(
@@ -173,6 +173,7 @@ def solve_factor(
     solver: str = "auto",
     fit_intercept: bool = True,
     owner: str = "Readout",
+    own: bool = False,
 ) -> ReadoutFit:
     """Solve from the statistics alone; several candidates are compared by GCV.
 
@@ -181,8 +182,11 @@ def solve_factor(
     factor : RidgeFactor
         Not changed. If it holds a Gram matrix, every solver is "cholesky", except that "auto"
         drops the directions it cannot resolve instead of raising an error.
-    alpha, solver, fit_intercept, owner
+    alpha, fit_intercept, owner
         As for `fit_readout`.
+    solver : {"auto", "cholesky", "qr", "svd"}, default="auto"
+    own : bool, default=False
+        Whether nobody else has the factor, so that a large one may serve as memory meanwhile.
 
     Returns
     -------
@@ -206,15 +210,32 @@ def solve_factor(
     check_solver(solver, owner)
     if not isinstance(alpha, float):
         return _select(factor, alpha, None, fit_intercept=fit_intercept)
-    system = factor.system(fit_intercept=fit_intercept)
+    large = factor.n_features >= _in_place.LARGE
+    system = None if large else factor.system(fit_intercept=fit_intercept)
     if factor.method == "gram":
-        fit = _solve_gram(factor, system, alpha, solver, owner)
-        if fit is not None:
-            return fit
+        held = factor if own or not large else factor.copy()
+        solved = _normal_equations(held, system, alpha, fit_intercept)
+        del held
+        if solved is not None:
+            _warn_lost(solved)
+            return _from_gram(factor, solved, alpha)
+        if solver != "auto":
+            raise LinAlgError(
+                f"The normal equations of {owner} are not positive definite in float64 with "
+                f"alpha={alpha:.3g}. Use solver='auto', 'qr' or 'svd', or a larger alpha."
+            )
     elif solver != "svd":
-        coef, condition = factor_solve(system.xx, system.xy, alpha)
+        if system is None:
+            found = factor_solve_in_blocks(factor, alpha, fit_intercept=fit_intercept)
+            coef, intercept, condition = found
+        else:
+            coef, condition = factor_solve(system.xx, system.xy, alpha)
+            intercept = None if coef is None else system.intercept(coef)
         if coef is not None:
-            return _fitted(factor, system, coef, alpha, "qr", factor.n_features, condition)
+            rest = factor, "qr", factor.n_features, condition
+            return ReadoutFit(coef, intercept, float(alpha), *rest)
+    if system is None:
+        system = factor.system(fit_intercept=fit_intercept)
     spectrum = system.spectrum()
     _warn_rank(spectrum, system, alpha)
     return _fitted_spectrum(factor, system, spectrum, alpha)
@@ -236,6 +257,10 @@ def leave_one_out(fit: ReadoutFit, blocks: Blocks, *, fit_intercept: bool = True
     -------
     ndarray of shape (n_rows, n_targets)
     """
+    if fit.in_rows is not None:
+        return leave_one_out(*fit.in_rows, fit_intercept=fit_intercept)
+    if fit.factor is None:
+        raise ValueError("Leave-one-out errors need a readout solved otherwise than by 'lsqr'.")
     system = fit.factor.system(fit_intercept=fit_intercept)
     spectrum = system.spectrum() if fit.spectrum is None else fit.spectrum
     return loo_predictions(system, spectrum, fit.alpha, blocks())
@@ -249,54 +274,66 @@ def _try_normal_equations(
     What is lost grows with the sum of squares, the residuals with its root: if a look at the
     first rows finds too much lost, more rows make it worse.
     """
+
+    def solved(allowed):
+        large = factor.n_features >= _in_place.LARGE
+        system = None if large else factor.system(fit_intercept=fit_intercept)
+        return _within(_normal_equations(factor, system, alpha, fit_intercept), allowed)
+
     looked = False
     for S, Y, weight in blocks():
         factor.update(S, Y, weight)
         if not looked and factor.n_samples > 2 * factor.n_features + 1:
             looked = True
-            if not _accurate(factor.system(fit_intercept=fit_intercept), alpha, 3 * _LOSS_ALLOWED):
+            if solved(3 * _LOSS_ALLOWED) is None:
                 return None
-    system = factor.system(fit_intercept=fit_intercept)
-    solved = _accurate(system, alpha, _LOSS_ALLOWED)
-    if solved is None:
-        return None
-    return _fitted(factor, system, solved[0], alpha, "cholesky", factor.n_features, solved[1])
+    found = solved(_LOSS_ALLOWED)
+    return None if found is None else _from_gram(factor, found, alpha)
 
 
-def _accurate(system: RidgeSystem, alpha: float, allowed: float) -> tuple | None:
-    """Coefficients and condition, if the bound is at most this share of the residuals."""
+def _within(found: Solved | None, allowed: float) -> Solved | None:
+    """The solution, if the bound on what was lost is at most this share of the residuals."""
+    return found if found and (found.lost <= allowed * found.residual).all() else None
+
+
+def _accurate(system: RidgeSystem, alpha: float, allowed: float) -> Solved | None:
+    return _within(_normal_equations(None, system, alpha, system.fit_intercept), allowed)
+
+
+def _normal_equations(
+    factor: RidgeFactor | None, system: RidgeSystem | None, alpha: float, fit_intercept: bool
+) -> Solved | None:
+    """Solve by Cholesky, in the memory of the factor if no `system` is given.
+
+    None where the penalised Gram matrix is not positive definite in float64.
+    """
     try:
-        coef, condition, lost, residual = gram_solve(
-            system.xx, system.xy, system.target_squares, alpha
-        )
+        if system is None:
+            assert factor is not None
+            return gram_solve_in_place(factor, alpha, fit_intercept=fit_intercept)
+        squares = system.target_squares
+        found = gram_solve(system.xx, system.xy, squares, alpha)
     except LinAlgError:
         return None
-    return (coef, condition) if (lost <= allowed * residual).all() else None
+    return Solved(*found, squares, system.intercept(found[0]))
 
 
-def _solve_gram(
-    factor: RidgeFactor, system: RidgeSystem, alpha: float, solver: str, owner: str
-) -> ReadoutFit | None:
-    """Solve by Cholesky where there is no second pass to fall back on."""
-    squares = system.target_squares
-    try:
-        coef, condition, lost, residual = gram_solve(system.xx, system.xy, squares, alpha)
-    except LinAlgError:
-        if solver == "auto":
-            return None
-        raise LinAlgError(
-            f"The normal equations of {owner} are not positive definite in float64 with "
-            f"alpha={alpha:.3g}. Use solver='auto', 'qr' or 'svd', or a larger alpha."
-        ) from None
+def _from_gram(factor: RidgeFactor, solved: Solved, alpha: float) -> ReadoutFit:
+    rest = factor, "cholesky", factor.n_features, solved.condition
+    return ReadoutFit(solved.coef, solved.intercept, float(alpha), *rest)
+
+
+def _warn_lost(solved: Solved) -> None:
+    """Warn where rounding of normal equations may be seen, as there is no second pass."""
+    lost, squares, condition = solved.lost, solved.squares, solved.condition
     # However small the residuals, nobody misses a hundredth of a millionth of the target, and
     # the bound is 15 times the error or more.
-    if not (lost <= np.maximum(residual, 1e-7 * np.sqrt(squares))).all():
+    if not (lost <= np.maximum(solved.residual, 1e-7 * np.sqrt(squares))).all():
         _warn(
             f"Condition estimate {condition * condition:.0e} of the normal equations; predictions "
             f"may be off by {_share(lost, squares):.0e} of the target. "
             f"Use solver='auto', 'qr' or 'svd', or a larger alpha."
         )
-    return _fitted(factor, system, coef, alpha, "cholesky", factor.n_features, condition)
 
 
 def _select(
@@ -370,4 +407,4 @@ def _share(lost: np.ndarray, squares: np.ndarray) -> float:
 
 
 def _warn(message: str) -> None:
-    warnings.warn(message, IllConditionedWarning, stacklevel=4)
+    warnings.warn(message, IllConditionedWarning, stacklevel=stack_level())

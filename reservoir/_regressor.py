@@ -52,6 +52,8 @@ class SequenceRegressor(
     and define the hooks at the end of this class.
     """
 
+    _solvers: tuple[str, ...] = ("auto", "cholesky", "qr", "svd")
+
     # ------------------------------------------------------------------ fitting
 
     @transactional(keep_fitted=False)
@@ -111,6 +113,11 @@ class SequenceRegressor(
         """
         first = not hasattr(self, "_fit_reservoir")
         data = self._prepare(X, y, sample_weight, groups, first=first, stream=True)
+        if self.solver in ("dual", "lsqr"):
+            raise ValueError(
+                f"solver='{self.solver}' needs all rows at once, in `fit`. For `partial_fit` use "
+                "'auto', 'cholesky', 'qr' or 'svd'."
+            )
         washouts, states = self._resume(data, first)
         rows = self._training_rows(data, washouts, states)
         factor = self._in_chunks(rows, self._absorbed)
@@ -171,6 +178,7 @@ class SequenceRegressor(
             rows.n_features,
             rows.n_targets,
             dtype=self._fit_reservoir.dtype,
+            n_rows=rows.n_rows,
             **self._readout_params(),
         )
 
@@ -183,7 +191,9 @@ class SequenceRegressor(
 
     def _absorbed(self, rows):
         """The statistics so far with these rows added; the old ones stay as they are."""
-        old = getattr(self, "_fit_factor", None)
+        from ._readout import statistics_of
+
+        old = statistics_of(self) if hasattr(self, "_fit_factor") else None
         factor = self._new_factor(rows) if old is None else old.copy()
         self._absorb(factor, rows)
         return factor
@@ -443,7 +453,7 @@ class SequenceRegressor(
         """Check what the readout of a reservoir learns from: `washout`, `solver`, `target`."""
         owner = type(self).__name__
         self._check_washout()
-        check_option("solver", self.solver, owner, ("auto", "cholesky", "qr", "svd"))
+        check_option("solver", self.solver, owner, self._solvers)
         check_flag("fit_intercept", self.fit_intercept, owner)
         check_flag("include_input", self.include_input, owner)
         check_option("target", self.target, owner, ("value", "increment"))

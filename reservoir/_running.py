@@ -91,12 +91,15 @@ class RunningReadout(ModelFiles):
             None if the normal equations that the fit kept are not accurate enough, or not
             positive definite in float64.
         """
-        if not isinstance(model._fit_factor, RidgeFactor):
+        from ._readout import statistics_of
+
+        kept = statistics_of(model)
+        if not isinstance(kept, RidgeFactor):
             raise ValueError(
                 "RunningReadout.from_fit needs the statistics of a ridge readout, but the model "
-                f"learnt with {type(model._fit_factor).__name__}. Use readout=None."
+                f"learnt with {type(kept).__name__}. Use readout=None."
             )
-        factor = model._fit_factor.flushed()
+        factor = kept.flushed()
         new = cls(
             factor.n_features,
             factor.n_targets,

@@ -11,6 +11,7 @@ from echocast._checks import check_alpha, check_solver
 
 from ._factor import RidgeFactor, RidgeSystem, RowBuffer
 from ._linalg import Spectrum, factor_solve
+from ._many_features import by_size
 from ._readout import (
     _LOSS_ALLOWED,
     ReadoutFit,
@@ -89,6 +90,8 @@ class PrefixReadouts:
         """
         alpha = check_alpha(alpha, owner)
         check_solver(solver, owner)
+        if solver == "auto" and by_size(self.features.shape[1], n_rows, alpha, owner) != "auto":
+            raise NotImplementedError("ordinary fits solve it in less memory")
         if not isinstance(alpha, float):
             factor = self._factor("gram" if solver == "cholesky" else "qr", n_rows)
             return _select(factor, alpha, lambda: self._blocks(n_rows), fit_intercept=fit_intercept)

@@ -81,10 +81,12 @@ def fallbacks(base: Any, params: list[dict], batched: set[int]) -> dict[str, str
     free = {*COLUMN_PARAMS, *READOUT_PARAMS, "random_state"}
     said = {}
     for name in names:
-        if name.startswith(prefix) and name[len(prefix) :] in free:
-            continue
         own = name[len(prefix) :]
         values = [given[name] for given in params if name in given]
+        if name.startswith(prefix) and own in free:
+            if own == "solver" and any(value in ("dual", "lsqr") for value in values):
+                said[name] = _ORDINARY
+            continue
         stopped = own in _STOPPED and any(not _is(value, _STOPPED[own]) for value in values)
         said[name] = _ORDINARY if stopped else _OUTER
     return said

@@ -257,9 +257,11 @@ def with_penalty(esn: Any, alpha: float) -> Any:
             "`with_penalty` needs the statistics of a ridge readout, but the model learnt with "
             f"{type(esn.readout_).__name__}. Use readout=None."
         )
+    from ._readout import statistics_of
+
     other = copy.copy(esn).set_params(alpha=float(alpha))
     if alpha != esn.alpha_:
-        other._publish(other._solve_factor(esn._fit_factor))
+        other._publish(other._solve_factor(statistics_of(esn)))
     return other
 
 
@@ -287,6 +289,8 @@ def without_rows(esn: Any) -> Any:
     """
     other = copy.copy(esn)
     if isinstance(esn._fit_factor, OnlineReadout):  # holds no rows
+        return other
+    if esn._fit_factor is None:  # nor does a readout solved by "lsqr"
         return other
     factor = copy.copy(esn._fit_factor.flushed())
     factor._buffer = RowBuffer(factor.n_features, factor.n_targets)

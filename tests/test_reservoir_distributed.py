@@ -317,6 +317,9 @@ def test_what_is_no_part_is_refused_at_once(parts, error, text):
 
 
 def test_parameters_are_checked_first():
+    for solver in ("dual", "lsqr"):
+        with pytest.raises(ValueError, match=f"by '{solver}', which needs all rows in one place"):
+            fit_distributed(ESNRegressor(**SMALL, solver=solver, alpha=1e-4), PARTS)
     with pytest.raises(InvalidParameterError, match="'alpha' parameter of ESNRegressor"):
         fit_distributed(ESNRegressor(**SMALL, alpha=-1), PARTS)
     with pytest.raises(InvalidParameterError, match="'n_units' parameter of ESNRegressor"):

@@ -227,6 +227,8 @@ def test_what_cannot_be_batched_is_said_and_fitted():
     assert ours.fallback_params_ == {"noise": "ordinary fits"}
     ours, _ = both(esn, {"time_chunks": [None, 2], "alpha": [1e-6, 1.0]}, X, y)
     assert ours.fallback_params_ == {"time_chunks": "ordinary fits"}
+    ours, _ = both(esn, {"solver": ["qr", "lsqr"], "alpha": [1e-4, 1.0]}, X, y)
+    assert ours.fallback_params_ == {"solver": "ordinary fits"}
     feedback = ESNRegressor(10, feedback_scaling=0.1, random_state=0)
     ours, _ = both(feedback, {"alpha": [1e-6, 1.0]}, X, y)
     assert ours.fallback_params_ == {"alpha": "ordinary fits"}

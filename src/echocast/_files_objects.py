@@ -214,8 +214,7 @@ def _buffer(*, n_features, n_targets, rows) -> Any:
     if min(n_features, n_targets) < 0 or rows.shape[1] != 1 + n_features + n_targets:
         raise ValueError("its rows do not fit")
     buffer = RowBuffer(n_features, n_targets)
-    if len(rows) >= buffer.height:
-        raise ValueError("it has too many rows")
+    buffer.height = max(buffer.height, len(rows) + 1)  # a dual fit keeps all its rows
     if len(rows):
         buffer.__setstate__({"_rows": rows, "n_pending": len(rows)})
     return buffer
