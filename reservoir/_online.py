@@ -158,6 +158,10 @@ class OnlineReadout(MultiOutputMixin, RegressorMixin, ModelFiles, BaseEstimator,
             )
         return self
 
+    def due(self, n_steps: int) -> np.ndarray:
+        """Which of the next steps of a network are to be learnt; they count as passed."""
+        return np.ones(n_steps, dtype=bool)
+
     def copy(self) -> Self:
         """An independent copy, which goes on from the same rows."""
         other = copy.copy(self)
@@ -358,7 +362,7 @@ class FORCEReadout(_SquareRoot):
     forgetting : float in (0, 1], default=1.0
         As in `RLSReadout`.
     update_every : int, default=1
-        Steps from one update to the next.
+        Steps of the network from one update to the next.
     fit_intercept : bool, default=False
 
     Attributes
@@ -411,6 +415,16 @@ class FORCEReadout(_SquareRoot):
         super()._check_params()
         owner = type(self).__name__
         check_number("update_every", self.update_every, owner, low=1, closed="left", integer=True)
+
+    def _begin(self, n, n_targets):
+        super()._begin(n, n_targets)
+        self._fit_n_steps = 0
+
+    def due(self, n_steps: int) -> np.ndarray:
+        """Every so many of the steps of a network, counted from the first, however they come."""
+        steps = int(self._fit_n_steps) + np.arange(n_steps)
+        self._fit_n_steps += n_steps
+        return steps % self.update_every == 0
 
 
 class LMSReadout(OnlineReadout):

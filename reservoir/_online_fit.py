@@ -76,7 +76,7 @@ def _force(readout, rows, esn):
     for i, (first, last) in enumerate(pairwise(edges)):
         part = slice(first, last)
         y = rows.first_outputs[i].copy()
-        learns = np.arange(last - first) % readout.update_every == 0
+        learns = readout.due(last - first)
         learns[: rows.washouts[i]] = False
         x = rows._last_states[i]
         x[:] = rows.states[i]

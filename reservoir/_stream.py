@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from echocast._saving import ModelFiles
+
 from ._custom import drive_custom
 from ._machine import scratch
 from ._online import OnlineReadout, RLSReadout
@@ -17,7 +19,7 @@ __all__ = ["ReservoirStream"]
 _BUFFERS = ("_kernel", "_arguments")
 
 
-class ReservoirStream:
+class ReservoirStream(ModelFiles):
     """A runner with its own state and its own readout; made by ``ESNRegressor.stream()``.
 
     A step costs a few microseconds more than its arithmetic: it is one compiled call on memory
@@ -155,7 +157,8 @@ class ReservoirStream:
         row = self._u[: self._n_inputs]
         features = np.concatenate([self._x, row])[: self._coef.shape[1]]
         learnt = target - row if self._esn._fit_increments else target
-        readout.absorb_row(features, learnt)
+        if readout.due(1)[0]:
+            readout.absorb_row(features, learnt)
         if self._factor is not None:
             self._factor.update(features[None], learnt[None])
         self._coef[:] = readout.coef_

@@ -119,6 +119,25 @@ def test_force_learning_against_its_authors_recursion(every):
     assert_array_equal(esn.intercept_, [0.0])
 
 
+def test_force_counts_steps_through_calls_and_streams():
+    wave = np.sin(0.1 * np.arange(300))
+    u = np.full((300, 1), 0.5)
+    blank = clone(FORCE).set_params(n_units=40, washout=10, readout=FORCEReadout(update_every=3))
+    whole = clone(blank).partial_fit(u, wave)
+    assert whole.readout_.n_samples == 96
+    parts = clone(blank)
+    for first in range(0, 300, 50):
+        parts.partial_fit(u[first : first + 50], wave[first : first + 50])
+    assert_array_equal(parts.coef_, whole.coef_)
+    stream = clone(blank).partial_fit(u[:200], wave[:200]).stream()
+    for t in range(200, 300):
+        stream.learn_one(u[t], wave[t])
+    streamed = stream.to_estimator()
+    assert streamed.readout_.n_samples == 96
+    assert_allclose(streamed.coef_, whole.coef_, rtol=1e-9, atol=1e-11)
+    assert_allclose(streamed.last_output_, whole.last_output_, rtol=1e-9)
+
+
 def test_force_learns_a_pattern_and_then_runs_freely():
     t = np.arange(5000)
     wave = np.sin(0.05 * t) + 0.5 * np.sin(0.1 * t)

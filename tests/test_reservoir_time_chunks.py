@@ -116,6 +116,40 @@ def test_two_attractors_that_both_probes_end_in_alike_are_found_at_the_boundarie
         assert states_of(chunks, [res], U, [start]) is None
 
 
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_what_a_reservoir_makes_of_rounding_within_a_chunk_is_noticed(dtype):
+    # Bursts bring all states together where chunks meet, one period apart; in between it is chaos.
+    W_in, W, b = weights(1, 100, 0.2, 2.5, n_inputs=1)
+    steps = np.arange(16_000)
+    X = np.where(steps % 1000 > 700, 20 * np.sin(0.3 * steps), 0.0)[:, None]
+    chunks = TimeChunks(16)
+    with pytest.warns(NotContractingWarning, match="makes too much of small differences"):
+        assert states_of(chunks, [make_reservoir(W_in, W, 0.2 * b, dtype=dtype)], X) is None
+    assert (chunks.n_chunks, chunks.warmup, chunks.error) == (1, 0, 0.0)
+    res = make_reservoir(W_in, 0.3 * W, b, dtype=dtype)
+    states = states_of(chunks := TimeChunks(16), [res], X)
+    assert chunks.n_chunks == 16
+    assert_allclose(states, run_states(res, X)[0], rtol=0, atol=20 * TOLERANCE[dtype])
+
+
+def test_a_huge_state_at_one_boundary_excuses_no_other():
+    W_in, W, b = weights(2, 40, 0.2, 0.5)
+    W_in, X = np.hstack([W_in, W_in[::-1]]), np.zeros((2000, 4))
+    X[499, 2:], X[1000 - 75, 2:] = 1e15, 1e12  # the second one is before the warm-up of a chunk
+    X[:, :2] = U[:2000]
+    first = make_reservoir(W_in, W, b, activation="identity")
+    second = make_reservoir(1e-9 * W, W, b)  # its states are of size one throughout
+    below = run_states(first, X)[0]
+    expected = np.hstack([below, run_states(second, below)[0]])
+    for layers in ([first], [first, second]):
+        chunks = TimeChunks(4)
+        states = states_of(chunks, layers, X)
+        assert chunks.warmup > 64
+        after = slice(1000, 1400)
+        n_units = states.shape[1]
+        assert_allclose(states[after], expected[after, :n_units], rtol=0, atol=1e-11)
+
+
 def test_known_feedback_and_functions_of_the_users_own():
     W_in, W, b = weights(5, 20, 0.3, 0.7)
     feedback = RNG.randn(len(U), 1)
