@@ -138,9 +138,11 @@ def rows_of(n_units, fits, steps):
     if not peers():
         return rows
     peer = min(peers(), key=fits.get)
-    job = f"build + fit, N={n_units}, T={N_TRAIN}"
-    ratio = fits[peer] / ours
-    rows.insert(0, row("P1", job, ratio, "x", against=peer, target=">= 4", seconds=ours))
+    for topology in ("shift", "random"):
+        ours = fits[f"echocast {topology}"]
+        job = f"build + fit, {topology}, N={n_units}, T={N_TRAIN}"
+        ratio = fits[peer] / ours
+        rows.insert(0, row("P1", job, ratio, "x", against=peer, target=">= 4", seconds=ours))
     peer = min(peers(), key=steps.get)
     for topology, target in (("shift", ">= 2"), ("random", ">= 1.5")):
         ours = steps[f"echocast {topology}"]

@@ -368,7 +368,9 @@ class RidgeFactor:
             centre = M[0, 1:] / M[0, 0]
             inner = M[1:, 1:]
             if self.method == "gram":
-                inner = inner - np.outer(M[0, 1:], centre)
+                # laid out as `inner` is, and the difference in its memory
+                product = np.outer(centre, M[0, 1:]).T
+                inner = np.subtract(inner, product, out=product)
         else:
             centre = -shift
             M = full._sums.moved(self.method, np.zeros_like(shift))
@@ -404,7 +406,9 @@ class RidgeFactor:
             return block
         weight = block[:, 0].copy()
         rows = block[:, 1:]
-        self._refuse_overflow(rows)
+        # one quick product clears almost every block
+        if not np.vdot(block, block) < LARGEST**2:
+            self._refuse_overflow(rows)
         if self._sums is None:
             # From the first row, so that a constant column becomes exactly zero.
             shift = rows[0] + weight @ (rows - rows[0]) / weight.sum()
