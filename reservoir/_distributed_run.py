@@ -14,9 +14,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from joblib import Parallel, delayed
-from threadpoolctl import threadpool_limits
 
 from echocast.exceptions import DistributedFitError
+
+from ._blas import OneThread
 
 __all__ = ["ClusterRun", "LocalRun", "connect", "task", "tree"]
 
@@ -45,7 +46,8 @@ class _Conditions:
 
         with self._lock:
             if not self._count:
-                self._limits = threadpool_limits(limits=1)
+                self._limit = OneThread()
+                self._limit.enter(self)
                 self._filters = warnings.catch_warnings()
                 self._filters.__enter__()
                 warnings.simplefilter("always")
@@ -60,7 +62,7 @@ class _Conditions:
             self._count -= 1
             if not self._count:
                 self._filters.__exit__(*error)
-                self._limits.restore_original_limits()
+                self._limit.leave(self)
 
     def _keep(self, message, category, *where, **more):
         kept = getattr(self._own, "kept", None)
