@@ -55,7 +55,7 @@ class OneThread:
 
     def _set(self, numbers):
         for library, number in zip(self._libraries, numbers):
-            # Newer releases of threadpoolctl listen to no thread but the first, as long as it lives.
+            # Newer releases of threadpoolctl obey no thread but the first, as long as it lives.
             release = getattr(library, "clear_controlling_thread", lambda force: None)
             release(force=True)
             if number is not None:
