@@ -82,6 +82,26 @@ def test_no_number_is_a_miss():
     assert Figure("", passed=None, reason="x").verdict == "SKIPPED (x)"
 
 
+def test_figures_that_are_no_numbers_are_json(capsys, rows, tmp_path):
+    rows(
+        lambda seed, full: figure("", "", float("nan")),
+        lambda seed, full: figure("", "", float("inf")),
+    )
+    path = tmp_path / "figures.json"
+    assert command(capsys, "--json", str(path))[0] == 1
+    content = json.loads(path.read_text(), parse_constant=lambda name: pytest.fail(name))
+    assert [row["value"] for row in content["rows"]] == ["nan", "inf"]
+
+
+def test_a_file_that_cannot_be_written_is_said_before_the_rows_run(capsys, rows, tmp_path):
+    seen = []
+    rows(lambda seed, full: seen.append(seed) or figure("", "", 0))
+    code, said = command(capsys, "--json", str(tmp_path / "nowhere" / "figures.json"))
+    assert code != 0
+    assert seen == []
+    assert "figures.json" in said.err
+
+
 def test_seed_and_size_reach_the_rows(capsys, rows):
     seen = []
     rows(lambda seed, full: seen.append((seed, full)) or figure("", "", 0))

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-__all__ = ["ROWS", "Figure", "Row", "figure", "measure", "row", "skipped"]
+import numpy as np
+
+__all__ = ["ROWS", "Figure", "Row", "figure", "measure", "row", "skipped", "worst_of"]
 
 
 @dataclass(frozen=True)
@@ -44,7 +47,11 @@ class Figure:
         return "PASS" if self.passed else f"MISS {self.reason}".rstrip()
 
     def as_dict(self) -> dict[str, Any]:
-        return {**asdict(self), "verdict": self.verdict.split()[0]}
+        """As JSON can hold it, which has no NaN and no infinity: these become words."""
+        found = {**asdict(self), "verdict": self.verdict.split()[0]}
+        if self.value is not None and not math.isfinite(self.value):
+            found["value"] = str(self.value)
+        return found
 
 
 @dataclass(frozen=True)
@@ -73,6 +80,11 @@ def row(name: str, group: str, *, full_only: bool = False) -> Callable[[Callable
 def figure(trials: str, found: str, value: float, limit: float = 0) -> Figure:
     """A figure that passes up to its limit; NaN is a miss."""
     return Figure("", trials, found, float(value), float(limit), bool(value <= limit))
+
+
+def worst_of(errors: Iterable[float]) -> float:
+    """The largest of some errors; NaN if one is, which Python's `max` passes over."""
+    return float(np.max(np.array([0.0, *errors])))
 
 
 def skipped(reason: str) -> Figure:

@@ -6,7 +6,7 @@ import warnings
 
 import numpy as np
 
-from ._figures import Figure, figure, row
+from ._figures import Figure, figure, row, worst_of
 
 
 def slow_states(esn, U):
@@ -31,17 +31,18 @@ def states(seed: int, full: bool) -> Figure:
     from echocast.reservoir import ESNRegressor, topologies
 
     rng = np.random.RandomState(seed)
-    worst, names = 0.0, [name for name in topologies() if name != "custom"]
-    n = 0
-    for name in names:
+    errors = []
+    for name in topologies():
+        if name == "custom":
+            continue
         for leak_rate in (1.0, 0.3):
             U = rng.standard_normal((60, 2))
             esn = ESNRegressor(20, topology=name, leak_rate=leak_rate, random_state=seed)
             esn.fit(U, U[:, :1])
             expected = slow_states(esn, U)
-            worst = max(worst, np.abs(esn.transform(U) - expected).max())
-            n += 1
-    return figure(f"{n} reservoirs", f"largest difference {worst:.1e}", worst, 1e-12)
+            errors.append(np.abs(esn.transform(U) - expected).max())
+    worst = worst_of(errors)
+    return figure(f"{len(errors)} reservoirs", f"largest difference {worst:.1e}", worst, 1e-12)
 
 
 def hard_system(rng, condition, n=120, p=30):
@@ -83,15 +84,20 @@ def ridge(seed: int, full: bool) -> Figure:
 
     Any rounding of the features turns their span by eps times their condition number, so the error
     is given in units of that; normal equations have the square of the condition number in it.
-    Where a warning tells of lost directions, which of them are lost is a matter of rounding.
+    Where a warning tells of lost directions, which of them are lost is a matter of rounding; a
+    warning without need counts as a miss.
     """
-    worst, warned, n = 0.0, 0, 0
+    errors, warned, n = [], 0, 0
     for condition, alpha, error, residual, said in hard_fits(seed, full, "qr"):
         felt = 1 / np.sqrt(condition**-2 + alpha)  # the largest singular value is 1
         unit = np.finfo(float).eps * max(felt, 1) * max(np.abs(residual).max(), 1e-2)
-        worst = max(worst, 0.0 if said else float(np.abs(error).max() / unit))
+        if not said:
+            errors.append(np.abs(error).max() / unit)
+        elif felt < 1e12:
+            errors.append(np.inf)
         warned += said
         n += 1
+    worst = worst_of(errors)
     found = f"worst error {worst:.1f} eps x condition, {warned} warned of"
     return figure(f"{n} systems", found, worst, 100)
 
@@ -99,11 +105,14 @@ def ridge(seed: int, full: bool) -> Figure:
 @row("choice of the solver", "numerics")
 def solver(seed: int, full: bool) -> Figure:
     """What ``solver="auto"`` loses where it takes normal equations, as a share of the residuals."""
-    worst, n = 0.0, 0
-    for _, _, error, residual, said in hard_fits(seed, full, "auto"):
-        share = float(np.linalg.norm(error) / np.linalg.norm(residual))
-        worst = max(worst, 0.0 if said else share)
+    shares, n = [], 0
+    for condition, _, error, residual, said in hard_fits(seed, full, "auto"):
+        if not said:
+            shares.append(np.linalg.norm(error) / np.linalg.norm(residual))
+        elif condition < 1e8:
+            shares.append(np.inf)  # a warning without need
         n += 1
+    worst = worst_of(shares)
     return figure(f"{n} systems", f"at most {worst:.1e} of the residuals", worst, 1e-2)
 
 
@@ -122,7 +131,7 @@ def offsets(seed: int, full: bool) -> Figure:
     from echocast.reservoir._readout import RidgeFactor, solve_factor
 
     rng = np.random.RandomState(seed)
-    worst, n = 0.0, 0
+    errors = []
     for power in range(9):
         S = rng.standard_normal((400, 8))
         coef = rng.standard_normal((1, 8))
@@ -132,14 +141,15 @@ def offsets(seed: int, full: bool) -> Figure:
         for part in parts[1:]:
             merged = merged.merge(part)
         for fit in (fit_rows(S, Y, 0.0)[0], solve_factor(merged, alpha=0.0)):
-            worst = max(worst, np.abs(fit.coef - coef).max())
-            n += 1
-    return figure(f"{n} fits", f"offsets to 1e8: worst coefficient error {worst:.1e}", worst, 1e-6)
+            errors.append(np.abs(fit.coef - coef).max())
+    worst = worst_of(errors)
+    found = f"offsets to 1e8: worst coefficient error {worst:.1e}"
+    return figure(f"{len(errors)} fits", found, worst, 1e-6)
 
 
 @row("scales", "numerics")
 def scales(seed: int, full: bool) -> Figure:
-    """Targets times 10^k: the fit times 10^k, or an error, never something else."""
+    """Targets times 10^k: the fit times 10^k, never something else; from 1e150 on also an error."""
     from echocast.reservoir import ESNRegressor
 
     rng = np.random.RandomState(seed)
@@ -147,7 +157,7 @@ def scales(seed: int, full: bool) -> Figure:
     y = np.roll(U[:, 0], 1)
     esn = ESNRegressor(30, alpha=1e-6, random_state=seed)
     plain = esn.fit(U, y).predict(U)
-    silent, refused, powers = 0, 0, range(-300, 301, 20 if full else 60)
+    wrong, refused, powers = 0, 0, range(-300, 301, 20 if full else 60)
     for power in powers:
         factor = 10.0**power
         try:
@@ -156,9 +166,10 @@ def scales(seed: int, full: bool) -> Figure:
                 scaled = esn.fit(U, y * factor).predict(U) / factor
         except ValueError:
             refused += 1
+            wrong += abs(power) < 150
             continue
-        silent += not np.allclose(scaled, plain, rtol=1e-6, atol=1e-8)
-    return figure(f"{len(powers)} scales", f"{silent} silently wrong, {refused} refused", silent)
+        wrong += not np.allclose(scaled, plain, rtol=1e-6, atol=1e-8)
+    return figure(f"{len(powers)} scales", f"{wrong} wrong, {refused} refused", wrong)
 
 
 def loss_and_gradient(network, X, y, weights=None):
@@ -175,35 +186,34 @@ def loss_and_gradient(network, X, y, weights=None):
 
 @row("gradients", "numerics")
 def gradients(seed: int, full: bool) -> Figure:
-    """Backpropagation through time against central differences of the loss."""
+    """Backpropagation through time against differences of fourth order of the loss."""
     from echocast.reservoir import RNNRegressor
 
     rng = np.random.RandomState(seed)
     X = [rng.standard_normal((n, 2)) for n in (9, 6, 7)]
     y = [rng.standard_normal((len(x), 1)) for x in X]
-    worst, n, h = 0.0, 0, 1e-5
+    errors, h = [], 1e-4
     for cell in ("tanh", "lstm", "gru"):
         for layers in ((5,), (4, 3)):
             network = RNNRegressor(cell=cell, hidden_layer_sizes=layers, random_state=seed)
             _, weights, grads = loss_and_gradient(network, X, y)
             for _ in range(20 if full else 4):
                 way = {name: rng.standard_normal(v.shape) for name, v in weights.items()}
-                ends = [
-                    loss_and_gradient(
-                        network, X, y, {k: v + s * way[k] for k, v in weights.items()}
-                    )
-                    for s in (h, -h)
-                ]
-                slope = (ends[0][0] - ends[1][0]) / (2 * h)
+
+                def loss(s, way=way, weights=weights, network=network):
+                    moved = {name: v + s * way[name] for name, v in weights.items()}
+                    return loss_and_gradient(network, X, y, moved)[0]
+
+                slope = (8 * (loss(h) - loss(-h)) - (loss(2 * h) - loss(-2 * h))) / (12 * h)
                 exact = sum((grads[name] * way[name]).sum() for name in weights)
-                worst = max(worst, abs(slope - exact) / max(abs(exact), 1e-3))
-                n += 1
-    return figure(f"{n} directions", f"worst relative error {worst:.1e}", worst, 1e-6)
+                errors.append(abs(slope - exact) / max(abs(exact), 1e-3))
+    worst = worst_of(errors)
+    return figure(f"{len(errors)} directions", f"worst relative error {worst:.1e}", worst, 1e-6)
 
 
 @row("degenerate series", "numerics")
 def degenerate(seed: int, full: bool) -> Figure:
-    """Constant and almost constant series are forecast as such, or refused."""
+    """Constant and almost constant series are forecast as such."""
     from echocast.forecasting import ESNForecaster
 
     wrong = n = 0
@@ -211,12 +221,9 @@ def degenerate(seed: int, full: bool) -> Figure:
         for wiggle in (0.0, 1e-12):
             y = level + wiggle * abs(level) * np.sin(np.arange(80.0))
             n += 1
-            try:
-                with warnings.catch_warnings():
-                    warnings.simplefilter("ignore")
-                    found = ESNForecaster(20, random_state=seed).fit(y).predict(10)
-            except ValueError:
-                continue
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                found = ESNForecaster(20, random_state=seed).fit(y).predict(10)
             span = max(abs(level), 1e-300)
             wrong += not (np.abs(np.asarray(found) - level) <= 1e-6 * span).all()
     return figure(f"{n} series", f"{wrong} forecasts off by more than 1e-6", wrong)
@@ -234,12 +241,14 @@ def free_run(seed: int, full: bool) -> Figure:
     u = (u - u.mean()) / u.std()
     # Without the inputs among the features the outputs have a bound whatever the coefficients are.
     esn = ESNRegressor(30, include_input=False, random_state=seed).fit(u[:-1], u[1:])
-    share = 0.0
+    shares = []
     for factor in (1.0, 1e3):
         esn.coef_ = esn.coef_ * factor
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # that it leaves the range of the data
             path = esn.generate(steps // 2)
-        largest = np.abs(path).max() if np.isfinite(path).all() else np.inf
-        share = max(share, largest / output_bound(esn).max())
+        shares.append(np.abs(path).max() / output_bound(esn).max())  # NaN where both are infinite
+        if not np.isfinite(output_bound(esn)).all():
+            shares.append(np.inf)
+    share = worst_of(shares)
     return figure(f"{2 * (steps // 2):,} steps", f"at most {share:.2f} of the bound", share, 1.0)

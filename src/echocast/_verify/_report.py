@@ -52,6 +52,8 @@ def run_verify(
     bool
         Whether no row missed its limit. Rows that were skipped do not count, and are named.
     """
+    if json_path is not None:
+        Path(json_path).touch()  # that it cannot be written should be said now, not in the end
     _load_rows()
     chosen = [check for check in ROWS if not only or check.group in only]
     print(f"{_headline()} | seed {seed}", flush=True)
@@ -65,7 +67,7 @@ def run_verify(
     if json_path is not None:
         rows = [{**found.as_dict(), "group": c.group} for c, found in zip(chosen, figures)]
         content = {"about": _about(), "seed": seed, "full": full, "seconds": seconds, "rows": rows}
-        Path(json_path).write_text(json.dumps(content, indent=1) + "\n", "utf-8")
+        Path(json_path).write_text(json.dumps(content, indent=1, allow_nan=False) + "\n", "utf-8")
     return all(found.passed is not False for found in figures)
 
 
