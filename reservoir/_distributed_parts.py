@@ -63,15 +63,14 @@ class Part:
             from dask.local import get_sync
 
             data = data.compute(scheduler=get_sync)
-        _check_source(data, self.target, self.number)
+        _check_source(data, self.target, self.series, self.number)
         if isinstance(data, tuple):
             X, y = data
             return None if _is_empty(X) else (X, y, None)
         if not len(data):
             return None
         groups = None if self.series is None else data[self.series].to_numpy()
-        targets = [self.target] if isinstance(self.target, str) else list(self.target)
-        left = targets if self.series is None else [*targets, self.series]
+        left = _names(self.target) if self.series is None else [*_names(self.target), self.series]
         return data.drop(columns=left), data[self.target], groups
 
 
@@ -110,7 +109,7 @@ def check_parts(parts: Any, target: Any, series: Any) -> list[Part]:
         raise ValueError("`parts` must hold at least one part, got an empty list.")
     for number, source in enumerate(parts):
         if not (callable(source) or _is_path(source) or hasattr(source, "__dask_graph__")):
-            _check_source(source, target, number)
+            _check_source(source, target, series, number)
         elif _is_path(source) and target is None:
             _refuse_without_target(number)
     # a task graph inside a task would be taken apart
@@ -128,7 +127,7 @@ class _Hidden:
         return self.held
 
 
-def _check_source(data, target, number):
+def _check_source(data, target, series, number):
     if isinstance(data, tuple) and len(data) == 2:
         return
     if not (hasattr(data, "iloc") and hasattr(data, "columns")):
@@ -138,6 +137,17 @@ def _check_source(data, target, number):
         )
     if target is None:
         _refuse_without_target(number)
+    named = _names(target) if series is None else [*_names(target), series]
+    missing = [name for name in named if name not in data.columns]
+    if missing:
+        raise ValueError(
+            f"Part {number} has no column(s) {missing}, which `target` and `series` name; it has "
+            f"{list(data.columns)}."
+        )
+
+
+def _names(target):
+    return [target] if isinstance(target, str) else list(target)
 
 
 def _refuse_without_target(number):

@@ -210,14 +210,15 @@ def test_one_part_is_one_sequence_that_goes_on():
 def test_parquet_files_are_read_where_the_fit_runs(tmp_path, monkeypatch):
     model, table = ESNRegressor(**SMALL), frames()[0].drop(columns="id")
     path = tmp_path / "one.parquet"
-    if importlib.util.find_spec("pyarrow") is None:
+    real = importlib.util.find_spec("pyarrow") is not None
+    if not real:
         with pytest.raises(ImportError, match="pip install pyarrow"):
             fit_distributed(clone(model), [path], target="y")
         monkeypatch.setattr(importlib.util, "find_spec", lambda name: True)
         monkeypatch.setattr(pd, "read_parquet", lambda found: {path: table}[found])
     else:
         table.to_parquet(path)
-    found = fit_distributed(clone(model), [path], target="y")
+    found = fit_distributed(clone(model), [path], target="y", n_jobs=2 if real else 1)
     assert_array_equal(
         found.coef_, fit_distributed(clone(model), [(table[["a", "b"]], table["y"])]).coef_
     )
@@ -274,6 +275,15 @@ def test_a_series_in_two_parts_is_refused():
             ESNRegressor(**SMALL), [lambda: frames()[0], (first[["a", "b"]], first["y"])],
             target="y", series="id",
         )  # fmt: skip
+
+
+def test_columns_that_a_frame_does_not_have_are_named():
+    first, text = frames()[0], r"Part 0 has no column\(s\) \['z'\], .* it has \['a', 'b', "
+    for columns in ({"target": "z", "series": "id"}, {"target": ["y", "z"]}):
+        with pytest.raises(ValueError, match=text):
+            fit_distributed(ESNRegressor(**SMALL), [first], **columns)
+    with pytest.raises(DistributedFitError, match=text):
+        fit_distributed(ESNRegressor(**SMALL), [lambda: first], target="y", series="z")
 
 
 def test_warnings_of_parts_reach_the_caller_once():
