@@ -97,8 +97,9 @@ class ESNSearchCV(GridSearchCV):
     max_resources : int or "auto", default="auto"
         Resources of the last round; "auto" is the number of rows.
     max_bytes : int, default=2**29
-        Memory for states in each worker, and so how many settings run side by side (one at a
-        time needs what it needs).
+        Memory for states in each worker, and so how many settings run side by side. Folds whose
+        states do not fit in together are run apart, and a fold that does not fit in by itself is
+        left to ordinary fits, which keep no states; the logger "echocast" then warns.
     verbose : int, default=0
         Progress to the logger "echocast" at level INFO: 1 for rounds, 2 for each batch.
     error_score : "raise" or float, default=nan
@@ -236,17 +237,12 @@ class ESNSearchCV(GridSearchCV):
             raise ValueError(
                 "No fits were performed. Was the CV iterator empty? Were there no candidates?"
             )
-        several = isinstance(self.scoring, (list, tuple, set, dict))
-        scoring = Scoring(
-            scorer,
-            list(self.scoring) if several else None,
-            self.error_score,
-            self.return_train_score,
-        )
+        several = isinstance(self.scoring, (list, tuple, dict))
+        scoring = Scoring(scorer, self.scoring, self.error_score, self.return_train_score)
         base = clone(self.estimator)
         done = _Evaluations(self, base, scoring, X, y, routed)
         if self.method == "halving":
-            self._halve(done, candidates, splits, n_rows_of(X), metric)
+            self._halve(done, candidates, splits, n_rows_of(X))
         else:
             done.add(candidates, splits)
         self.fallback_params_ = fallbacks(base, done.params, done.batched)
@@ -295,6 +291,12 @@ class ESNSearchCV(GridSearchCV):
 
     def _check_search(self):
         owner = type(self).__name__
+        if not hasattr(self.estimator, "fit"):
+            refuse("estimator", owner, "an object implementing 'fit'", self.estimator)
+        named = isinstance(self.scoring, (str, list, tuple, dict))
+        if not (named or self.scoring is None or callable(self.scoring)):
+            rule = "a str, a callable, a list, a tuple, a dict or None"
+            refuse("scoring", owner, rule, self.scoring)
         check_option("method", self.method, owner, ("auto", "grid", "random", "halving"))
         if (self.param_grid is None) == (self.param_distributions is None):
             raise ValueError(f"{owner} needs either `param_grid` or `param_distributions`.")
@@ -310,7 +312,8 @@ class ESNSearchCV(GridSearchCV):
         check_jobs(self.n_jobs, owner)
         check_number("factor", self.factor, owner, low=1, closed="neither")
         check_number("max_bytes", self.max_bytes, owner, low=1, integer=True)
-        check_number("verbose", int(self.verbose), owner, low=0, integer=True)
+        if not isinstance(self.verbose, (bool, np.bool_)):
+            check_number("verbose", self.verbose, owner, low=0, integer=True)
         check_flag("return_train_score", self.return_train_score, owner)
         resources = {"integer": True, "low": 1}
         also = ("exhaust", "smallest")
@@ -329,10 +332,7 @@ class ESNSearchCV(GridSearchCV):
         rng = check_generator(self.random_state)
         return list(ParameterSampler(space, n_iter, random_state=rng))
 
-    def _halve(self, done, candidates, splits, n_rows, metric):
-        if isinstance(self.scoring, (list, tuple, set, dict)) and metric is False:
-            raise ValueError("method='halving' with several metrics needs `refit` to name one.")
-        metric = metric if isinstance(metric, str) else "score"
+    def _halve(self, done, candidates, splits, n_rows):
         by_rows = self.resource == "n_samples"
         if not by_rows and self.resource not in self.estimator.get_params():
             raise ValueError(
@@ -370,7 +370,14 @@ class ESNSearchCV(GridSearchCV):
                 candidates = [{**given, self.resource: amount} for given in candidates]
             cut = last_rows(splits, amount / n_rows) if by_rows else splits
             done.add(candidates, cut, iter=k, n_resources=amount)
-            candidates = survivors(done.table, metric, k, self.factor)
+            candidates = survivors(done.table, self._deciding(done.table), k, self.factor)
+
+    def _deciding(self, table):
+        """The metric that candidates of a round of halving are compared by."""
+        for name in (self.refit, "score"):
+            if isinstance(name, str) and f"mean_test_{name}" in table:
+                return name
+        raise ValueError("method='halving' with several metrics needs `refit` to name one.")
 
     def _choose(self, metric):
         """Set the index, parameters and score of the best candidate."""

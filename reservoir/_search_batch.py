@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import logging
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -10,18 +11,21 @@ from typing import Any
 
 import numpy as np
 
+from ._blas import determinate
 from ._esn import ESNRegressor
 from ._esn_machine import ESNMachine
 from ._factor import RowBuffer
 from ._features import FitData
 from ._machine import BLOCK_BYTES, block_rows
 from ._search_folds import Fold
-from ._search_scores import Judge, StoredOutputs, configured
+from ._search_scores import Judge, Outputs, configured
 from ._search_solve import PrefixReadouts
 from ._search_states import FEWEST_COLUMNS, Draws, merge_runs, reservoir_of, run_features
 from ._sequences import SequenceLayout, read_rows, read_targets, read_weights, refuse_reordered
 
 __all__ = ["COLUMN_PARAMS", "READOUT_PARAMS", "Candidate", "can_batch", "evaluate", "value_key"]
+
+_log = logging.getLogger("echocast")
 
 # One pass over the data drives all values of these as columns.
 COLUMN_PARAMS = ("spectral_radius", "input_scaling", "bias_scaling", "leak_rate")
@@ -100,7 +104,11 @@ class _Setting:
 
 
 def evaluate(
-    base: Any, candidates: list[Candidate], folds: list[Fold], scoring: Judge, max_bytes: int
+    base: Any,
+    candidates: list[Candidate],
+    folds: dict[int, Fold],
+    scoring: Judge,
+    max_bytes: int,
 ) -> Iterator[tuple[int, int, dict]]:
     """Yield (candidate, split, result) for what the engine can do; the rest needs ordinary fits.
 
@@ -109,32 +117,48 @@ def evaluate(
     base : ESNRegressor
     candidates : list of Candidate
         That differ in `COLUMN_PARAMS` and `READOUT_PARAMS` only.
-    folds : list of Fold
+    folds : dict of int to Fold
     scoring : Judge
     max_bytes : int
-        Bound on the memory of states.
+        Bound on the memory of states. Folds whose states do not fit in together are evaluated
+        apart; one that does not by itself is left to ordinary fits, which keep no states.
 
     Yields
     ------
     tuple
     """
-    try:
-        batch = _Batch(base, candidates, folds, scoring)
-    except Exception:  # an ordinary fit reports it, if it is an error at all
+    usable = list(_usable(base, candidates))
+    if not usable:
         return
-    yield from batch.run(max_bytes)
+    with determinate(usable[0][1]):
+        try:
+            batch = _Batch(usable, folds, scoring)
+        except Exception:  # an ordinary fit reports it, if it is an error at all
+            return
+        if batch.bytes_of_one <= max_bytes:
+            yield from batch.run(max_bytes)
+            return
+    if len(folds) == 1:
+        _log.warning(
+            "search: the states of one setting take %d bytes, more than max_bytes=%d, so there "
+            "are ordinary fits",
+            batch.bytes_of_one,
+            max_bytes,
+        )
+        return
+    del batch
+    items, half = list(folds.items()), len(folds) // 2
+    for part in (items[:half], items[half:]):
+        yield from evaluate(base, candidates, dict(part), scoring, max_bytes)
 
 
 class _Batch:
-    def __init__(self, base, candidates, folds, scoring):
+    def __init__(self, usable, folds, scoring):
         self.scoring = scoring
-        usable = list(_usable(base, candidates))
-        if not usable:
-            raise NotBatched
         first = usable[0][1]
         self.dtype = np.dtype(first.dtype)
         self.splits = {}
-        for k, fold in enumerate(folds):
+        for k, fold in folds.items():
             try:
                 self.splits[k] = _read(first, fold, self.dtype)
             except Exception:  # an ordinary fit of each candidate reports it
@@ -222,10 +246,14 @@ class _Batch:
         height = min(n_rows, RowBuffer(self.n_columns, n_targets).height)
         return np.empty(height * (1 + self.n_columns + n_targets))
 
+    @property
+    def bytes_of_one(self):
+        """Memory for the states of one setting."""
+        return sum(map(len, self.runs)) * self.n_columns * self.dtype.itemsize
+
     def _width(self, max_bytes):
         """Settings to run side by side: where that is faster as many as fit, else one."""
-        one = sum(map(len, self.runs)) * self.n_columns * self.dtype.itemsize
-        fitting = min(int(max_bytes // one), 32, len(self.settings))
+        fitting = min(int(max_bytes // self.bytes_of_one), 32, len(self.settings))
         return fitting if self.draws.wide and fitting >= FEWEST_COLUMNS else 1
 
     def _read_out(self, setting, res, states, shared):
@@ -296,23 +324,19 @@ class _Batch:
         )
 
     def _score(self, model, split, states, block, fit_time):
-        stored = {}
-        for name, X, rows, layout in (
-            ("test", split.fold.X_test, split.test_rows, split.test_layout),
-            ("train", split.fold.X_train, split.data.rows, split.data.layout),
-        ):
-            if name == "train" and not self.scoring.return_train_score:
-                continue
+        outputs: Outputs = {}
+        parts = [("test", split.test_rows, split.test_layout)]
+        if self.scoring.return_train_score:
+            parts.append(("train", split.data.rows, split.data.layout))
+        for name, rows, layout in parts:
             continued = split.continues[name, model.predict_state]
             run, first = split.places[name, continued]
-            features = states[run][first : first + len(rows)]
-            outputs = _outputs(model, features, rows, block)
-            if np.isfinite(outputs).all():
-                values = layout.restore(outputs[:, 0] if split.one_d else outputs)
-                stored[name] = StoredOutputs(model, X, values).attach(copy.copy(model))
-            else:  # predict raises
-                stored[name] = model
-        return self.scoring.scored(stored["test"], split.fold, fit_time, train=stored.get("train"))
+            found = _outputs(model, states[run][first : first + len(rows)], rows, block)
+            finite = np.isfinite(found).all()  # else `predict` raises
+            outputs[name] = (
+                layout.restore(found[:, 0] if split.one_d else found) if finite else None
+            )
+        return self.scoring.scored(model, split.fold, fit_time, outputs)
 
 
 def _usable(base, candidates):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -23,6 +23,14 @@ class Fold:
     score_train: dict
     score_test: dict
 
+    def fresh(self) -> Fold:
+        """The same on copies of X and y, as scikit-learn cuts them anew for each fit.
+
+        What estimators and scorers do to them in place is then nobody else's business.
+        """
+        parts = ("X_train", "y_train", "X_test", "y_test")
+        return replace(self, **{name: _copied(getattr(self, name)) for name in parts})
+
 
 def n_rows_of(data: Any) -> int:
     """Number of rows, or of sequences in a list."""
@@ -39,6 +47,10 @@ def take(data: Any, rows: np.ndarray) -> Any:
     if hasattr(data, "shape"):
         return data[rows]
     return [data[i] for i in rows]
+
+
+def _copied(data):
+    return data.copy() if hasattr(data, "copy") else data
 
 
 def make_folds(

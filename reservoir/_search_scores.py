@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import numbers
 import time
 import warnings
@@ -14,11 +15,17 @@ from typing import Any, Protocol
 import numpy as np
 from sklearn.base import clone
 from sklearn.exceptions import FitFailedWarning
-from sklearn.metrics import r2_score
+from sklearn.metrics import get_scorer
 
 from ._search_folds import Fold, n_rows_of
+from ._sequence_tools import sequence_scorer
 
-__all__ = ["Judge", "Scoring", "StoredOutputs", "configured", "fill_in_errors", "report_failures"]
+__all__ = ["Judge", "Outputs", "Scoring", "configured", "fill_in_errors", "report_failures"]
+
+# Outputs on the training and on the test rows; None where `predict` refuses them.
+Outputs = dict[str, np.ndarray | None]
+# Scorers that ask an estimator for its outputs and leave it as it is.
+_READERS = (type(get_scorer("r2")), type(sequence_scorer()))
 
 
 def configured(base: Any, params: dict) -> Any:
@@ -32,7 +39,9 @@ class Judge(Protocol):
     @property
     def return_train_score(self) -> bool: ...
 
-    def scored(self, estimator: Any, fold: Fold, fit_time: float, *, train: Any = None) -> dict: ...
+    def scored(
+        self, estimator: Any, fold: Fold, fit_time: float, outputs: Outputs | None = None
+    ) -> dict: ...
 
 
 @dataclass(frozen=True)
@@ -42,20 +51,34 @@ class Scoring:
     Parameters
     ----------
     scorer : callable (estimator, X, y) -> number or dict
-    names : list of str or None
-        Metrics of a scorer that is known to return a dict.
+    given : object
+        `scoring` of the search: None, a name, a function, or several of them.
     error_score : "raise" or number
     return_train_score : bool
     """
 
     scorer: Any
-    names: list[str] | None
+    given: Any
     error_score: Any
     return_train_score: bool
 
+    @property
+    def names(self) -> list[str] | None:
+        """Metrics of a scorer that is known to return a dict."""
+        return list(self.given) if isinstance(self.given, (list, tuple, dict)) else None
+
+    @property
+    def only_reads(self) -> bool:
+        """Whether the scorers ask for outputs alone; a function may do what it likes."""
+        if isinstance(self.given, dict):
+            scorers = list(self.given.values())
+        else:
+            scorers = self.given if self.names else [self.given]
+        return all(one is None or isinstance(one, (str, *_READERS)) for one in scorers)
+
     def ordinary(self, base: Any, params: dict, fold: Fold) -> dict:
         """Result of fitting to the training part and scoring, as scikit-learn does it."""
-        estimator = configured(base, params)
+        estimator, fold = configured(base, params), fold.fresh()
         start = time.perf_counter()
         try:
             given = () if fold.y_train is None else (fold.y_train,)
@@ -66,19 +89,29 @@ class Scoring:
             return self._failed(fold, time.perf_counter() - start, format_exc())
         return self.scored(estimator, fold, time.perf_counter() - start)
 
-    def scored(self, estimator: Any, fold: Fold, fit_time: float, *, train: Any = None) -> dict:
-        """Result of a fitted estimator; `train` stands in for it on the training rows."""
+    def scored(
+        self, estimator: Any, fold: Fold, fit_time: float, outputs: Outputs | None = None
+    ) -> dict:
+        """Result of a fitted estimator, whose `outputs` may be known beforehand."""
         start = time.perf_counter()
+        if outputs is None:
+            test = train = estimator
+        elif self.only_reads:
+            fold = fold.fresh()
+            test = _with_outputs(estimator, fold.X_test, outputs["test"])
+            train = _with_outputs(estimator, fold.X_train, outputs.get("train"))
+        else:  # it may write to what other candidates share
+            fold = fold.fresh()
+            test = train = copy.deepcopy(estimator)
         result = {
-            "test_scores": self._scores(estimator, fold.X_test, fold.y_test, fold.score_test),
+            "test_scores": self._scores(test, fold.X_test, fold.y_test, fold.score_test),
             "n_test_samples": n_rows_of(fold.X_test),
             "fit_time": fit_time,
             "score_time": time.perf_counter() - start,
             "fit_error": None,
         }
         if self.return_train_score:
-            judged = estimator if train is None else train
-            scores = self._scores(judged, fold.X_train, fold.y_train, fold.score_train)
+            scores = self._scores(train, fold.X_train, fold.y_train, fold.score_train)
             result["train_scores"] = scores
         return result
 
@@ -109,7 +142,7 @@ class Scoring:
         if not isinstance(scores, dict):
             return _number(scores, "scoring", self.scorer)
         errors = [(name, value) for name, value in scores.items() if isinstance(value, str)]
-        for name, error in errors:
+        for name, error in errors if self.names is not None else ():
             scores[name] = self.error_score
             self._warn_failed(error)
         return {name: _number(value, name, self.scorer) for name, value in scores.items()}
@@ -187,18 +220,29 @@ def fill_in_errors(results: list[dict], error_score: Any) -> None:
                     result[part] = dict.fromkeys(scored[0], error_score)
 
 
-def _r2(y: np.ndarray, outputs: np.ndarray) -> float:
-    """R^2 of checked arrays by the arithmetic of `r2_score`, whose checks take longer than it."""
-    if y.dtype == np.float64 and len(y) > 1:
-        targets, guesses = y.reshape(len(y), -1), outputs.reshape(len(y), -1)
-        lost = ((targets - guesses) ** 2).sum(axis=0)
-        varied = ((targets - np.average(targets, axis=0)) ** 2).sum(axis=0)
-        if lost.all() and varied.all():  # the others have rules of their own
-            return float(np.average(1 - lost / varied))
-    return float(r2_score(y, outputs))
+def _r2(y: np.ndarray, outputs: np.ndarray) -> float | None:
+    """R^2 by the arithmetic of `r2_score`, whose checks take longer; None where it has rules."""
+    if y.dtype != np.float64 or len(y) < 2:
+        return None
+    targets, guesses = y.reshape(len(y), -1), outputs.reshape(len(y), -1)
+    lost = ((targets - guesses) ** 2).sum(axis=0)
+    varied = ((targets - np.average(targets, axis=0)) ** 2).sum(axis=0)
+    if not (lost.all() and varied.all() and np.isfinite(varied).all()):
+        return None
+    return float(np.average(1 - lost / varied))
 
 
-class StoredOutputs:
+def _with_outputs(estimator: Any, X: Any, outputs: np.ndarray | None) -> Any:
+    """A copy of a fitted estimator that knows its outputs for this X, if there are any."""
+    if outputs is None:
+        return estimator
+    copied = copy.copy(estimator)
+    stored = _StoredOutputs(estimator, X, outputs)
+    copied.predict, copied.score = stored.predict, stored.score
+    return copied
+
+
+class _StoredOutputs:
     """The methods `predict` and `score` of a fitted estimator, for one X known beforehand.
 
     Outputs of other data, or from a given state, come from the estimator itself.
@@ -207,18 +251,21 @@ class StoredOutputs:
     def __init__(self, estimator: Any, X: Any, outputs: np.ndarray) -> None:
         self.estimator, self.X, self.outputs = estimator, X, outputs
 
-    def attach(self, to: Any) -> Any:
-        """Put the methods on an estimator, which is returned."""
-        to.predict, to.score = self.predict, self.score
-        return to
-
     def predict(self, X: Any, **params: Any) -> Any:
         if X is self.X and all(value is None for value in params.values()):
             return self.outputs.copy()
         return type(self.estimator).predict(self.estimator, X, **params)
 
     def score(self, X: Any, y: Any, sample_weight: Any = None, **params: Any) -> float:
-        plain = X is self.X and sample_weight is None
-        if plain and np.shape(y) == self.outputs.shape and not params:
-            return _r2(np.asarray(y, dtype=self.outputs.dtype), self.outputs)
-        return type(self.estimator).score(self.estimator, X, y, sample_weight, **params)
+        estimator = self.estimator
+        if X is self.X and not params:
+            if sample_weight is None and np.shape(y) == self.outputs.shape:
+                value = _r2(np.asarray(y, dtype=self.outputs.dtype), self.outputs)
+                if value is not None:
+                    return value
+            estimator = copy.copy(estimator)
+            estimator._predict_rows = self._rows  # y and weights are checked as they always are
+        return type(estimator).score(estimator, X, y, sample_weight, **params)
+
+    def _rows(self, *_given: Any) -> np.ndarray:
+        return self.outputs.reshape(len(self.outputs), -1)

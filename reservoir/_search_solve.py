@@ -30,8 +30,9 @@ class PrefixReadouts:
     """Solve the readout of the first rows of a sequence, for many lengths and penalties.
 
     Every result is what `fit_readout` makes of the same blocks of rows, to the last bit. Whole
-    blocks of a `RidgeFactor` are shared by all lengths; what is left is absorbed into a copy.
-    Penalties of one length share the factor, the system and the spectrum.
+    blocks of a `RidgeFactor` are shared by all lengths, which should come in rising order; what
+    is left is absorbed into a copy. Penalties of one length share the factor, the system and the
+    spectrum, which are dropped at the next length.
 
     Parameters
     ----------
@@ -66,11 +67,12 @@ class PrefixReadouts:
             self._kept = washout + np.flatnonzero(weights[washout:])
         self._height = RowBuffer(features.shape[1], targets.shape[1]).height
         self._memory = np.empty(0) if memory is None else memory
-        self._whole: dict[str, list[RidgeFactor]] = {"gram": [], "qr": []}
+        self._n_rows = -1  # of the length solved last, which all but these two belong to
+        self._whole: dict[str, tuple[int, RidgeFactor]] = {}  # of so many blocks
+        self._looks: dict[tuple, tuple[float, float]] = {}
         self._factors: dict[tuple, RidgeFactor] = {}
         self._systems: dict[tuple, RidgeSystem] = {}
         self._spectra: dict[tuple, Spectrum] = {}
-        self._looks: dict[tuple, tuple[float, float]] = {}
 
     def solve(
         self, n_rows: int, *, alpha: Any, solver: str, fit_intercept: bool, owner: str
@@ -90,7 +92,11 @@ class PrefixReadouts:
         """
         alpha = check_alpha(alpha, owner)
         check_solver(solver, owner)
-        if solver == "auto" and by_size(self.features.shape[1], n_rows, alpha, owner) != "auto":
+        if n_rows != self._n_rows:
+            for kept in (self._factors, self._systems, self._spectra):
+                kept.clear()
+            self._n_rows = n_rows
+        if solver == "auto" and self._by_size(n_rows, alpha, owner) != "auto":
             raise NotImplementedError("ordinary fits solve it in less memory")
         if not isinstance(alpha, float):
             factor = self._factor("gram" if solver == "cholesky" else "qr", n_rows)
@@ -114,6 +120,9 @@ class PrefixReadouts:
             self._spectra[key] = system.spectrum()
         _warn_rank(self._spectra[key], system, alpha)
         return _fitted_spectrum(factor, system, self._spectra[key], alpha)
+
+    def _by_size(self, n_rows, alpha, owner):
+        return by_size(self.features.shape[1], self._n_used(n_rows), alpha, owner)
 
     def _by_normal_equations(self, n_rows, alpha, fit_intercept):
         """What `_try_normal_equations` finds, with its look at the first rows."""
@@ -160,23 +169,21 @@ class PrefixReadouts:
         key = method, n_rows
         if key not in self._factors:
             n_blocks, rest = divmod(self._n_used(n_rows), self._height)
-            factor = self._blocks_absorbed(method, n_blocks)
+            factor = self._blocks_absorbed(method, n_blocks).copy()
             if rest:
-                factor = factor.copy()
                 factor._absorb(self._rows(n_blocks * self._height, rest))
             self._factors[key] = factor
         return self._factors[key]
 
     def _blocks_absorbed(self, method, n_blocks):
-        done = self._whole[method]
-        if not done:
+        done, factor = self._whole.get(method, (n_blocks + 1, None))
+        if done > n_blocks:
             shape = self.features.shape[1], self.targets.shape[1]
-            done.append(RidgeFactor(*shape, method=method, dtype=self.dtype))
-        while len(done) <= n_blocks:
-            factor = done[-1].copy()
-            factor._absorb(self._rows((len(done) - 1) * self._height, self._height))
-            done.append(factor)
-        return done[n_blocks]
+            done, factor = 0, RidgeFactor(*shape, method=method, dtype=self.dtype)
+        for k in range(done, n_blocks):
+            factor._absorb(self._rows(k * self._height, self._height))
+        self._whole[method] = n_blocks, factor
+        return factor
 
     def _n_used(self, n_rows):
         """How many of the first rows the readout learns from."""

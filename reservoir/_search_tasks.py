@@ -21,7 +21,7 @@ from ._search_batch import (
     value_key,
 )
 from ._search_folds import Fold
-from ._search_scores import Scoring, StoredOutputs, configured
+from ._search_scores import Outputs, Scoring, configured
 
 __all__ = ["Group", "fallbacks", "group_candidates", "run_groups"]
 
@@ -121,7 +121,7 @@ def run_groups(
         tasks += _shares(group, 1 if n_workers == 1 else _TASKS_PER_WORKER * n_workers)
     found: dict[tuple[int, int], dict] = {}
     batched: set[int] = set()
-    parallel = Parallel(n_jobs=n_jobs, return_as="generator")
+    parallel = _parallel(n_jobs)
     calls = (delayed(_run_task)(base, task, params, folds, scoring, max_bytes) for task in tasks)
     for task, (results, done) in zip(tasks, parallel(calls)):
         found.update(results)
@@ -135,6 +135,13 @@ def run_groups(
             )
     results = [found[i, k] for i in range(len(params)) for k in range(len(folds))]
     return results, batched
+
+
+def _parallel(n_jobs):
+    try:
+        return Parallel(n_jobs=n_jobs, return_as="generator")
+    except ValueError:  # the backend has results in one piece only
+        return Parallel(n_jobs=n_jobs)
 
 
 def _shares(group, n_shares):
@@ -177,18 +184,17 @@ def _batched(base, task, folds, scoring, max_bytes) -> Iterator[tuple[int, int, 
     if not usable:
         return
     if regressor is estimator:
-        yield from evaluate(regressor, task.candidates, folds, scoring, max_bytes)
+        yield from evaluate(regressor, task.candidates, dict(enumerate(folds)), scoring, max_bytes)
         return
     if estimator.get_params(deep=False).get("transform_input") is not None:
         return
     for k, fold in enumerate(folds):
         try:
             steps, inner = _transformed(estimator, fold)
+            judge = _InPipeline(scoring, estimator, steps, fold, inner.X_train)
         except Exception:  # an ordinary fit reports it
             continue
-        judge = _InPipeline(scoring, estimator, steps, fold)
-        for index, _, result in evaluate(regressor, task.candidates, [inner], judge, max_bytes):
-            yield index, k, result
+        yield from evaluate(regressor, task.candidates, {k: inner}, judge, max_bytes)
 
 
 def _transformed(pipeline, fold):
@@ -197,31 +203,33 @@ def _transformed(pipeline, fold):
     if set(fold.fit_params) - {f"{name}__sample_weight"}:
         raise ValueError("only an ordinary fit knows where these parameters go")
     weights = {key.removeprefix(f"{name}__"): value for key, value in fold.fit_params.items()}
+    inner = replace(fold, fit_params=weights).fresh()  # steps may work in place
     if len(pipeline.steps) == 1:
-        return [], replace(fold, fit_params=weights)
+        return [], inner
     before = pipeline[:-1]
-    X_train = before.fit_transform(fold.X_train, fold.y_train)
-    X_test = before.transform(fold.X_test)
-    inner = replace(fold, X_train=X_train, X_test=X_test, fit_params=weights)
-    return before.steps, inner
+    X_train = before.fit_transform(inner.X_train, inner.y_train)
+    X_test = before.transform(inner.X_test)
+    return before.steps, replace(inner, X_train=X_train, X_test=X_test)
 
 
 class _InPipeline:
     """Scoring that puts a fitted regressor back into its pipeline first."""
 
-    def __init__(self, scoring: Scoring, pipeline: Any, steps: list, fold: Fold) -> None:
+    def __init__(
+        self, scoring: Scoring, pipeline: Any, steps: list, fold: Fold, X_train: Any
+    ) -> None:
         self.scoring, self.pipeline, self.steps, self.fold = scoring, pipeline, steps, fold
         self.return_train_score = scoring.return_train_score
+        self.as_fitted = True  # whether `predict` gets the rows of training as `fit` got them
+        if self.return_train_score and steps:
+            again = Pipeline(steps).transform(fold.fresh().X_train)
+            self.as_fitted = np.array_equal(np.asarray(again), np.asarray(X_train))
 
-    def scored(self, estimator: Any, fold: Fold, fit_time: float, *, train: Any = None) -> dict:
-        whole = self._around(estimator, self.fold.X_test)
-        other = None if train is None else self._around(train, self.fold.X_train)
-        return self.scoring.scored(whole, self.fold, fit_time, train=other)
-
-    def _around(self, estimator, X):
+    def scored(
+        self, estimator: Any, fold: Fold, fit_time: float, outputs: Outputs | None = None
+    ) -> dict:
         whole = copy.copy(self.pipeline)
         whole.steps = [*self.steps, (self.pipeline.steps[-1][0], estimator)]
-        predict = vars(estimator).get("predict")
-        if predict is None:  # outputs that predict refuses
-            return whole
-        return StoredOutputs(whole, X, predict.__self__.outputs).attach(whole)
+        if outputs is not None and not self.as_fitted:
+            outputs = {**outputs, "train": None}
+        return self.scoring.scored(whole, self.fold, fit_time, outputs)
