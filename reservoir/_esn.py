@@ -431,8 +431,9 @@ class ESNRegressor(SequenceRegressor):
         Returns
         -------
         ReservoirStream
-            With ``step(x)`` (returns the new state), ``predict_one(x)`` (returns the output)
-            and ``state``; both methods advance the state by one step.
+            With ``step(x)`` (returns the new state), ``predict_one(x)`` (returns the output),
+            ``learn_one(x, y)`` (the same, and learns) and ``state``; each method advances the
+            state by one step. ``to_estimator()`` makes a model of it again.
         """
         self._check_solved()
         return ReservoirStream(self)

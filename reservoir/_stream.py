@@ -13,6 +13,7 @@ from ._custom import drive_custom
 from ._machine import scratch
 from ._online import OnlineReadout, RLSReadout
 from ._running import RunningReadout
+from ._values import LARGEST
 
 __all__ = ["ReservoirStream"]
 
@@ -90,6 +91,9 @@ class ReservoirStream(ModelFiles):
     def __getstate__(self):
         return {name: value for name, value in vars(self).items() if name not in _BUFFERS}
 
+    def __repr__(self):
+        return f"{type(self).__name__} of {self._esn!r}"
+
     def __setstate__(self, state):
         self.__dict__.update(state)
         self._reserve()
@@ -136,7 +140,9 @@ class ReservoirStream(ModelFiles):
 
         Parameters
         ----------
-        x : array-like of shape (n_features,)
+        x : array-like of shape (n_features,), or dict
+            A dict holds the columns of the frame that the model was fitted to, by name. A Series
+            must name them in their order. So in `predict_one` and `step`.
         y : float or array-like of shape (n_targets,)
 
         Returns
@@ -147,11 +153,14 @@ class ReservoirStream(ModelFiles):
         Raises
         ------
         ValueError
-            If x or y is not finite or has the wrong size, before anything has changed; or if a
-            ridge readout kept normal equations that cannot be gone on from.
+            If x or y is not finite, too large for its square to be, or has the wrong size or
+            other names, before anything has changed; or if a ridge readout kept normal equations
+            that cannot be gone on from.
         """
         readout = self._start_learning() if self._readout is None else self._readout
         target = _checked("y", np.ravel(y), self._y)
+        x = np.asarray(self._by_name(x) if hasattr(x, "keys") else x, dtype=self._u.dtype)
+        _refuse_large("x", x)  # no readout would recover from it
         self._advance(x)
         output = self._y.item() if self._esn._fit_y_one_d else self._y.copy()
         row = self._u[: self._n_inputs]
@@ -220,7 +229,26 @@ class ReservoirStream(ModelFiles):
         self._factor = esn._fit_factor.copy()
         return self._readout
 
+    def _by_name(self, x):
+        """The values of a dict, Series or frame of one row, whose names must be those of fit."""
+        names, given = getattr(self._esn, "feature_names_in_", None), list(x.keys())
+        if hasattr(x, "iloc"):
+            numbered = names is None or not all(isinstance(name, str) for name in given)
+            if numbered or given == list(names):
+                return x
+        elif names is None:
+            raise TypeError("`x` is a dict, but the model was fitted without names of columns.")
+        elif set(given) == set(names):
+            return [x[name] for name in names]
+        order = ", in the same order" * hasattr(x, "iloc")
+        raise ValueError(
+            f"The names in `x` should match those that were passed during fit{order}: "
+            f"{[str(name) for name in names]}. Got {given}."
+        )
+
     def _advance(self, x: Any) -> None:
+        if type(x) is not np.ndarray and hasattr(x, "keys"):
+            x = self._by_name(x)
         n_inputs, u = self._n_inputs, self._u
         row = np.asarray(x, dtype=u.dtype)
         if row.size != n_inputs:
@@ -256,6 +284,13 @@ class ReservoirStream(ModelFiles):
 
 def _checked(name, value, like):
     value = np.asarray(value, dtype=like.dtype)
-    if value.shape != like.shape or not np.isfinite(value).all():
+    if value.shape != like.shape:
         raise ValueError(f"`{name}` must be finite and of shape {like.shape}, got {value.shape}.")
+    _refuse_large(name, value)
     return value
+
+
+def _refuse_large(name, value):
+    limit = LARGEST[value.itemsize]
+    if not (np.abs(value) < limit).all():  # false for NaN, too
+        raise ValueError(f"`{name}` must be finite and below {limit:g}, got {value!r:.80}.")

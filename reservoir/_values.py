@@ -11,10 +11,10 @@ import numpy as np
 
 from echocast.exceptions import InvalidParameterError
 
-__all__ = ["refuse_not_finite", "refuse_not_numbers"]
+__all__ = ["LARGEST", "refuse_not_finite", "refuse_not_numbers"]
 
 # The squares of these, and sums of such squares, are finite.
-_LARGEST = {4: 1e18, 8: 1e150}
+LARGEST = {4: 1e18, 8: 1e150}
 
 _NUMBERS = "fiub"  # kinds of dtypes
 
@@ -150,7 +150,7 @@ def _first(bad, place, columns):
 def _refuse_huge(rows, name, place, columns):
     if rows.size == 0 or rows.dtype.kind != "f":
         return
-    limit = _LARGEST.get(rows.dtype.itemsize, np.inf)
+    limit = LARGEST.get(rows.dtype.itemsize, np.inf)
     if max(rows.max(), -rows.min()) < limit:
         return
     huge = np.abs(rows) >= limit
