@@ -91,12 +91,13 @@ def lms_rows(coef, rows, weights, rate, offset, normalized):
 def step(weights, code, leak, projection, u, x, new, coef, intercept, y, scratch):
     """Advance `x` by the inputs `u` = [input, 1, feedback] and write the output to `y`.
 
-    Nothing changes, and the result is false, if an input is not finite. `coef` is (n_targets,
-    n_units) or has columns for the inputs too; `new` is scratch of the size of `x`.
+    Nothing changes, and the result is 0, if an input is not finite; it is 2 if an output is not,
+    else 1. `coef` is (n_targets, n_units) or has columns for the inputs too; `new` is scratch of
+    the size of `x`.
     """
     for k in range(u.shape[0]):
         if not math.isfinite(u[k]):
-            return False
+            return 0
     n_units = x.shape[0]
     one = leak.dtype.type(1)
     first, value = projection[0], u[0]
@@ -113,7 +114,10 @@ def step(weights, code, leak, projection, u, x, new, coef, intercept, y, scratch
     n_inputs = coef.shape[1] - n_units
     for d in range(coef.shape[0]):
         y[d] = intercept[d] + dot(coef[d, :n_units], x) + dot(coef[d, n_units:], u[:n_inputs])
-    return True
+    for d in range(coef.shape[0]):
+        if not math.isfinite(y[d]):
+            return 2
+    return 1
 
 
 @kernel

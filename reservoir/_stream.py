@@ -128,7 +128,14 @@ class ReservoirStream(ModelFiles):
         return self._x.copy()
 
     def predict_one(self, x: Any) -> np.ndarray | float:
-        """Advance by one input row; return the output (a float if y was 1-D)."""
+        """Advance by one input row; return the output (a float if y was 1-D).
+
+        Raises
+        ------
+        ValueError
+            If x is not finite or has the wrong size, before anything has changed; or if the
+            output is infinite, as that of `predict` would be.
+        """
         self._advance(x)
         return self._y.item() if self._esn._fit_y_one_d else self._y.copy()
 
@@ -251,14 +258,20 @@ class ReservoirStream(ModelFiles):
             x = self._by_name(x)
         n_inputs, u = self._n_inputs, self._u
         row = np.asarray(x, dtype=u.dtype)
-        if row.size != n_inputs:
+        if row.size != n_inputs or (row.ndim > 1 and max(row.shape) != n_inputs):
             self._refuse(x)
         u[:n_inputs] = row if row.ndim == 1 else row.ravel()
         if self._feeds_back:
             u[n_inputs + 1 :] = self._y
             self._constant = self._constant and bool((u[:n_inputs] == self._last_input).all())
-        if not self._kernel(*self._arguments):
+        done = self._kernel(*self._arguments)
+        if not done:
             self._refuse(x)
+        if done == 2:
+            raise ValueError(
+                "The output has become infinite: with this activation the states grow without "
+                "bound. Lower `spectral_radius`, or use a bounded activation."
+            )
         if self._feeds_back:
             self._last_input[:] = u[:n_inputs]
 
@@ -270,7 +283,7 @@ class ReservoirStream(ModelFiles):
     def _custom_step(self):
         """Do what the kernel `step` does, for an activation of the user's own."""
         if not np.isfinite(self._u).all():
-            return False
+            return 0
         res = self._esn._fit_reservoir.reservoir
         block = (self._u @ res.projection)[None]
         drive_custom(res.plan, res.function, res.leak, self._x.copy(), block)
@@ -279,7 +292,7 @@ class ReservoirStream(ModelFiles):
         self._y[:] = self._intercept + to_state @ self._x
         if to_input.shape[1]:
             self._y += to_input @ self._u[: self._n_inputs]
-        return True
+        return 1 if np.isfinite(self._y).all() else 2
 
 
 def _checked(name, value, like):

@@ -88,6 +88,11 @@ def test_sequences_are_learnt_in_their_order():
     assert together.state_.shape == (3, 30)
 
 
+def double(z):
+    """An activation without bound."""
+    return 2 * z
+
+
 def force_oracle(esn, targets, washout, alpha, every):
     """Sussillo and Abbott's recursion of P, in plain NumPy."""
     W, W_in, W_fb, b = esn.W_.toarray(), esn.W_in_, esn.W_fb_, esn.b_
@@ -353,3 +358,27 @@ def test_results_are_copies_and_a_stream_can_be_stopped_and_restarted():
     for bad in (np.ones(3), np.full(30, np.nan)):
         with pytest.raises(ValueError, match="`state` must be"):
             stream.state = bad
+
+
+@pytest.mark.parametrize("activation", ["identity", double])
+def test_an_infinite_output_is_an_error_in_a_stream_as_in_predict(activation):
+    u = np.ones((3000, 1))
+    esn = ESNRegressor(
+        5, activation=activation, spectral_radius=1.5, washout=0, include_input=False,
+        random_state=0,
+    ).fit(u[:20], u[:20])  # fmt: skip
+    stream, outputs = esn.stream(), []
+    with pytest.raises(ValueError, match="output has become infinite"), np.errstate(all="ignore"):
+        outputs.extend(stream.predict_one(row) for row in u)
+    assert np.isfinite(outputs).all()
+
+
+def test_a_matrix_is_no_row():
+    esn = ESNRegressor(10, random_state=0).fit(np.ones((50, 6)), np.ones(50))
+    stream, row = esn.stream(), np.arange(6.0)
+    before = stream.state
+    with pytest.raises(ValueError, match=r"`x` must hold 6 finite feature\(s\)"):
+        stream.predict_one(row.reshape(2, 3))
+    assert_array_equal(stream.state, before)
+    expected = esn.stream().predict_one(row)
+    assert stream.predict_one(row[None]) == expected
