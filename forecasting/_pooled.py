@@ -397,6 +397,8 @@ class PooledNetwork:
         while start < n_steps:
             known = [rows[start:] for rows in ahead]
             block, unit = self._block(memories, known)
+            if not block.shape[1]:  # as in a forged model file
+                raise ValueError("The network has no steps to forecast.")
             block = block if draw is None else block + draw() * unit
             done.append(block[:, : n_steps - start])
             start += block.shape[1]

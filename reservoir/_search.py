@@ -7,6 +7,7 @@ import logging
 import numbers
 import time
 from collections.abc import Callable
+from functools import cached_property
 from typing import Any, Self
 
 import numpy as np
@@ -25,6 +26,7 @@ from echocast._checks import (
     check_option,
     refuse,
 )
+from echocast._saving import ModelFiles
 
 from ._base import transactional
 from ._search_folds import make_folds, n_rows_of
@@ -48,7 +50,7 @@ def _can_generate(search):
     return hasattr(getattr(search, "best_estimator_", search.estimator), "generate")
 
 
-class ESNSearchCV(GridSearchCV):
+class ESNSearchCV(ModelFiles, GridSearchCV):
     """Search over settings of an echo state network, many of them in one pass over the data.
 
     Scores, ranks and attributes are those of `sklearn.model_selection.GridSearchCV` (or of
@@ -237,7 +239,7 @@ class ESNSearchCV(GridSearchCV):
             raise ValueError(
                 "No fits were performed. Was the CV iterator empty? Were there no candidates?"
             )
-        several = isinstance(self.scoring, (list, tuple, dict))
+        several = self._several()
         scoring = Scoring(scorer, self.scoring, self.error_score, self.return_train_score)
         base = clone(self.estimator)
         done = _Evaluations(self, base, scoring, X, y, routed)
@@ -257,6 +259,17 @@ class ESNSearchCV(GridSearchCV):
             self._refit(base, X, y, routed.estimator.fit)
         self.scorer_ = scorer if not several else self._scorers_by_name()
         return self
+
+    @cached_property
+    def scorer_(self) -> Any:
+        """Scorers of a search that was read from a file, where `scoring` stands for them."""
+        if not hasattr(self, "cv_results_"):
+            raise AttributeError("`scorer_` is there after fit.")
+        return self._scorers_by_name() if self._several() else self._get_scorers()[0]
+
+    def _several(self):
+        """Whether several metrics are asked for by name."""
+        return isinstance(self.scoring, (list, tuple, dict))
 
     @available_if(_can_generate)
     def generate(self, n_steps: int, **params: Any) -> np.ndarray:

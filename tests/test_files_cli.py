@@ -8,7 +8,7 @@ import pytest
 import echocast
 from echocast import _files_arrays
 from echocast._cli import main
-from model_bytes import loaded, stored
+from model_bytes import forged, loaded, stored
 from saved_models import fitted
 
 
@@ -41,6 +41,22 @@ def test_the_command_refuses_what_is_damaged_or_absent(path, capsys):
     assert main(["inspect", str(path) + "x"]) == 2
     assert "cannot be read (No such file" in capsys.readouterr().err
     assert main(["inspect"]) == 2
+
+
+def test_what_a_file_says_does_not_reach_the_terminal_as_it_is(tmp_path, capsys):
+    content = stored(fitted("NaiveForecaster"))
+    escape = "\x1b]0;owned\x07"
+
+    def rename(manifest):
+        manifest["model"]["params"] = {escape: 1, "strategy": escape}
+
+    for change in (rename, lambda m: m["model"].update({"class": escape})):
+        path = tmp_path / "model.echocast"
+        path.write_bytes(forged(content, change))
+        main(["inspect", str(path)])
+        out, err = capsys.readouterr()
+        assert "\x1b" not in out + err
+        assert "\x07" not in out + err
 
 
 def test_inspect_reads_no_array(path, monkeypatch):

@@ -167,6 +167,59 @@ def test_a_link_is_followed_and_the_mask_of_the_user_holds(tmp_path, old, new):
     assert path.read_bytes() == stored(new)
 
 
+@pytest.mark.skipif(os.name == "nt", reason="permissions of Unix")
+def test_a_file_that_is_replaced_keeps_its_permissions(tmp_path, old, new):
+    path = old.save(tmp_path / "model.echocast")
+    for mode in (0o600, 0o664, 0o640):
+        path.chmod(mode)
+        new.save(path)
+        assert stat.S_IMODE(path.stat().st_mode) == mode
+    path.chmod(0o444)
+    with pytest.raises(PermissionError, match="is read-only"):
+        old.save(path)
+    with pytest.raises(FileExistsError):
+        old.save(path, overwrite=False)
+    assert path.read_bytes() == stored(new)
+    assert [p.name for p in tmp_path.iterdir()] == [path.name]
+
+
+def test_names_as_long_as_the_system_allows(tmp_path, old):
+    path = tmp_path / ("m" * 246 + ".echocast")
+    assert old.save(path) == path
+    assert old.save(path).read_bytes() == stored(old)
+    assert [p.name for p in tmp_path.iterdir()] == [path.name]
+
+
+def test_a_file_object_that_takes_little_at_a_time_gets_all(old):
+    class Slow(io.RawIOBase):
+        content = b""
+
+        def writable(self):
+            return True
+
+        def write(self, data):
+            self.content += bytes(data[:7])
+            return min(7, len(data))
+
+    class Full(Slow):
+        def write(self, data):
+            return None
+
+    file = Slow()
+    echocast.save(old, file)
+    assert file.content == stored(old)
+    with pytest.raises(BlockingIOError):
+        echocast.save(old, Full())
+
+
+def test_files_of_text_are_refused(tmp_path, old):
+    with pytest.raises(TypeError, match="'wb'"):
+        echocast.save(old, io.StringIO())
+    path = old.save(tmp_path / "model.echocast")
+    with open(path, encoding="latin-1") as file, pytest.raises(TypeError, match="'rb'"):
+        echocast.load(file)
+
+
 def test_folders_and_devices_are_not_replaced(tmp_path, old):
     with pytest.raises(IsADirectoryError, match="is a folder"):
         old.save(tmp_path)
@@ -225,6 +278,7 @@ def test_threads_that_save_to_one_name_leave_one_whole_file(tmp_path, old, new):
 LOOP = """
 import sys, echocast
 models = [echocast.load(name) for name in sys.argv[1:3]]
+models[1].save(sys.argv[3])
 print("ready", flush=True)
 while True:
     for model in models:

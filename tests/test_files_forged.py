@@ -7,7 +7,7 @@ import sys
 import pytest
 
 import forged_parts
-from model_bytes import manifest_of, stored
+from model_bytes import forged, loaded, manifest_of, stored
 from saved_models import fitted
 
 NAMES = ["ESNRegressor", "ESNRegressor feedback", "ESNRegressor list", "DeepESNRegressor",
@@ -22,6 +22,18 @@ def test_forgeries_are_of_every_part():
     found = list(forged_parts.cases(manifest))
     assert len(found) > 20
     assert len({str(change.__closure__[0].cell_contents) for change, _ in found}) >= 6
+
+
+@pytest.mark.parametrize("name", ["ESNForecaster multi_output", "ESNForecaster direct global"])
+def test_a_forecast_that_would_never_end_is_refused(name):
+    content = stored(fitted(name))
+    places = [path for path, node in forged_parts.parts(manifest_of(content)["model"], ("model",))
+              if path[-3:] == ("layout", "fitted", "horizon")]  # fmt: skip
+    assert places
+    for place in places:
+        model = loaded(forged(content, forged_parts.put(place, 0)))
+        with pytest.raises(ValueError, match="no steps to forecast"):
+            model.predict(3)
 
 
 @pytest.mark.slow

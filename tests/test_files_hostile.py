@@ -201,6 +201,12 @@ HEADS = {
     "a class by path": (edit(["model", "class"], "os.system"), UnsafeModelError),
     "a class by list": (edit(["model", "class"], ["ESNRegressor"]), UnsafeModelError),
     "an inner class": (edit(["model", "class"], "RidgeFactor"), UnsafeModelError),
+    "a writer that moves the cursor": (
+        edit(["written_by", "echocast"], "\x1b[2J"),
+        CorruptModelError,
+    ),
+    "a package that moves the cursor": (edit(["written_by", "\x1b[2J"], "1.0"), CorruptModelError),
+    "a class that moves the cursor": (edit(["model", "class"], "\x1b[2J"), UnsafeModelError),
     "a class of another library": (edit(["model", "class"], "sklearn:Ridge"), UnsafeModelError),
     "another class of ours": (edit(["model", "class"], "MarkovChain"), CorruptModelError),
 }
@@ -256,6 +262,13 @@ NODES = {
         "$": "object", "class": "sklearn:Pipeline", "fitted": {},
         "params": {"steps": [], "memory": "cache", "verbose": False},
     },
+    "a pipeline with a cache behind its parameters": {
+        "$": "object", "class": "sklearn:Pipeline", "fitted": {"memory": "cache"},
+        "params": {"steps": [], "memory": None, "verbose": False},
+    },
+    "a parameter hidden by an attribute": {
+        "$": "object", "class": "NaiveForecaster", "params": {}, "fitted": {"strategy": "mean"},
+    },
     "an unknown parameter": {
         "$": "object", "class": "NaiveForecaster", "fitted": {}, "params": {"__class__": 1},
     },
@@ -275,6 +288,10 @@ NODES = {
     "a number that is a list": {"$": "tuple", "items": [], "id": [1]},
     "a key that is no key": {"$": "dict", "items": [[[1], 2]]},
     "a key twice": {"$": "dict", "items": [[1, 2], [1, 3]]},
+    "a hundred keys of one hash": {
+        "$": "dict",
+        "items": [[{"$": "int", "hex": hex(k * sys.hash_info.modulus)}, k] for k in range(100)],
+    },
     "half a pair": {"$": "dict", "items": [[1]]},
     "an int of 10,000 digits": {"$": "int", "hex": "0x" + "f" * 10_000},
     "an int that is none": {"$": "int", "hex": "print(1)"},
@@ -287,6 +304,8 @@ NODES = {
     "Boolean lengths": {"$": "array", "dtype": "<f8", "from": 0, "shape": [True]},
     "a negative start": {"$": "array", "dtype": "<f8", "from": -8, "shape": [1]},
     "a start beyond": {"$": "array", "dtype": "<f8", "from": 10**9, "shape": [1]},
+    "2**40 empty rows": {"$": "array", "dtype": "<f8", "from": 0, "shape": [2**40, 0]},
+    "a range of 2**40": {"$": "RangeIndex", "numbers": [0, 2**40, 1], "name": None},
     "objects": {"$": "array", "dtype": "|O", "from": 0, "shape": [1]},
     "records": {"$": "array", "dtype": "f8,f8", "from": 0, "shape": [1]},
     "a type that is a list": {"$": "array", "dtype": [["a", "<f8"]], "from": 0, "shape": [1]},
@@ -302,6 +321,20 @@ NODES = {
         "state": {"$": "dict", "items": [["bit_generator", "Bomb"], ["state", None]]},
     },
     "a seed of no kind": {"$": "SeedSequence", "state": {"$": "dict", "items": [["x", 1]]}},
+    "a generator of no kind": {"$": "Generator", "seed": 3, "state": None},
+    "a distribution of values": {
+        "$": "distribution", "name": "rv_histogram", "keywords": {"$": "dict", "items": []},
+        "args": {"$": "tuple", "items": []},
+    },
+    "a distribution by path": {
+        "$": "distribution", "name": "os.system", "keywords": {"$": "dict", "items": []},
+        "args": {"$": "tuple", "items": ["true"]},
+    },
+    "a distribution of texts": {
+        "$": "distribution", "name": "uniform", "keywords": {"$": "dict", "items": []},
+        "args": {"$": "tuple", "items": ["true"]},
+    },
+    "a day before all": {"$": "date", "number": 0},
     "a large pool": {"$": "SeedSequence", "state": {"$": "dict", "items": [["pool_size", 2**40]]}},
     **{
         f"the zone {zone!r}": {"$": "Timestamp", "as": "<M8[ns]", "value": 0, "zone": zone}

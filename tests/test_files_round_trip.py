@@ -43,11 +43,10 @@ def public_classes():
                 yield name, found
 
 
-# Of a search its `best_estimator_` is stored, of a stream the model that it came from.
 NO_MODELS = {
     *("AttentionDisplay", "BacktestDisplay", "ForecastDisplay", "LossCurveDisplay"),
     *("BacktestResult", "EigenReport", "PanelTimeSeriesSplit", "ReservoirDisplay"),
-    *("ESNSearchCV", "ReservoirStream", "SequentialSplit"),
+    "SequentialSplit",
 }
 
 

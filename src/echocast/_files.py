@@ -11,6 +11,7 @@ import json
 import math
 import os
 import platform
+import re
 from collections.abc import Iterator
 from typing import Any, BinaryIO
 
@@ -29,6 +30,7 @@ _FORMAT, _VERSION = "echocast model", (1, 0)
 _FEATURES: frozenset[str] = frozenset()  # that a file may require beyond version 1.0
 _MANIFEST_SHARE = 64  # parsed text takes up to this many times its length
 _DIGITS = 20  # of an int
+_SHOWN = re.compile(r"[A-Za-z0-9.+_\- ]{0,60}")
 _PACKAGES = ("echocast", "numpy", "pandas", "scikit-learn", "scipy")
 
 
@@ -41,7 +43,8 @@ def save(model: Any, path: Any, *, overwrite: bool = True) -> Any:
     Parameters
     ----------
     model : estimator, forecaster or transform of this package
-        Fitted. scikit-learn's common scalers and linear models may be parts of it.
+        Fitted. scikit-learn's common scalers and linear models may be parts of it, and it may
+        stand in scikit-learn's `Pipeline` or `TransformedTargetRegressor`.
     path : path-like or binary file object
         Where to write; nothing is appended to the name. A symbolic link is followed.
     overwrite : bool, default=True
@@ -83,8 +86,10 @@ def save(model: Any, path: Any, *, overwrite: bool = True) -> Any:
     check_flag("overwrite", overwrite, "save")
     members = _members(model)
     if hasattr(path, "write"):
+        if isinstance(path, io.TextIOBase):
+            raise TypeError("`save` needs a file that is open for bytes: open(path, 'wb').")
         for piece in pack(members):
-            path.write(piece)
+            _write_all(path, memoryview(piece).cast("B") if len(piece) else b"")
         return None
     from ._files_write import write_atomically
 
@@ -152,11 +157,9 @@ def load(
         from ._files_tree import Decoder
 
         reader = _reader(container, manifest, max_bytes)
-        root = manifest["model"]
-        if type(root) is not dict or root.get("$") != "object":
-            corrupt("it holds no model")
-        if not _is_public(root.get("class")):
-            unsafe(f"it asks for the class {str(root.get('class'))[:80]!r}, which is no model")
+        root = _model_of(manifest)
+        if not _is_public(root["class"]):
+            unsafe(f"it asks for the class {root['class']!r}, which is no model")
         model = Decoder(reader).value(root)
         reader.verify()
         return model
@@ -198,11 +201,13 @@ def inspect(path: Any, *, max_bytes: int = 2**31) -> dict[str, Any]:
         manifest = _manifest(container, max_bytes)
         _check_versions(manifest, False)
         _reader(container, manifest, max_bytes)
-        model = manifest["model"] if type(manifest["model"]) is dict else {}
-        params = model.get("params")
+        found = _model_of(manifest)
+        params = found.get("params")
+        if type(params) is not dict or not all(map(str.isidentifier, params)):
+            params = {}  # what is made in another way than by its constructor has none
         return {
-            "class": model.get("class"),
-            "params": {k: _shown(v) for k, v in params.items()} if type(params) is dict else {},
+            "class": found["class"],
+            "params": {k: _shown(v) for k, v in params.items()},
             "format_version": tuple(manifest["format_version"]),
             "written_by": manifest["written_by"],
             "size": size,
@@ -222,7 +227,17 @@ def verify(path: Any, *, max_bytes: int = 2**31) -> str:
 # ------------------------------------------------------------------------------ writing
 
 
-def _members(model: Any) -> list[tuple[str, bytes]]:
+def _write_all(file: Any, piece: Any) -> None:
+    """Write bytes to a file that may take them in parts, as unbuffered ones do."""
+    done = 0
+    while done < len(piece):
+        count = file.write(piece[done:])
+        if count is None and isinstance(file, io.RawIOBase):
+            raise BlockingIOError("The file takes no more bytes for now.")
+        done += len(piece) if count is None else count
+
+
+def _members(model: Any) -> list[tuple[str, Any]]:
     """Manifest and arrays of a model."""
     from sklearn.utils.validation import check_is_fitted
 
@@ -236,7 +251,7 @@ def _members(model: Any) -> list[tuple[str, bytes]]:
         )
     if hasattr(model, "fit"):
         check_is_fitted(model)
-    encoder = Encoder()
+    encoder = Encoder(model)
     tree = encoder.node(model)
     table, arrays = encoder.arrays.finish()
     manifest = {
@@ -262,7 +277,12 @@ def _versions() -> dict[str, str]:
 
 
 def _is_public(key: Any) -> bool:
-    """Whether the key is that of a class which can be a whole model."""
+    """Whether the key is that of a class which can be a whole model.
+
+    Of scikit-learn those can that models of ours are put in to be scaled.
+    """
+    if key in ("sklearn:Pipeline", "sklearn:TransformedTargetRegressor"):
+        return True
     from ._files_registry import class_of
     from ._saving import ModelFiles
 
@@ -281,8 +301,11 @@ def _opened(path: Any, max_bytes: int, sha256: str | None) -> Iterator[tuple[Bin
     place = "The file" if hasattr(path, "read") else repr(os.path.basename(os.fspath(path)))
     with contextlib.ExitStack() as stack:
         file = path if hasattr(path, "read") else stack.enter_context(open(path, "rb"))
+        if isinstance(file, io.TextIOBase):
+            raise TypeError("A model file is read from a file open for bytes: open(path, 'rb').")
         try:
-            if not (hasattr(file, "seekable") and file.seekable()) or wanted:
+            in_place = hasattr(file, "readinto") and hasattr(file, "seekable") and file.seekable()
+            if not in_place or wanted:
                 # A file that is compared with a digest must not change after that.
                 file = io.BytesIO(_all_of(file, max_bytes))
             size = file.seek(0, io.SEEK_END)
@@ -383,19 +406,35 @@ def _parse_int(text: str) -> int:
     return int(text)
 
 
+def _model_of(manifest: dict[str, Any]) -> dict[str, Any]:
+    """The outermost node of the model, whose class is in the table."""
+    from ._files_registry import OBJECTS
+
+    root = manifest["model"]
+    if type(root) is not dict or root.get("$") != "object":
+        corrupt("it holds no model")
+    key = root.get("class")
+    if type(key) is not str or key not in OBJECTS:
+        unsafe(f"it asks for the class {str(key)[:80]!r}, which is no model")
+    return root
+
+
 def _check_versions(manifest: dict[str, Any], strict: bool) -> None:
     """Refuse formats that this version does not know, before anything else is looked at."""
     found, writer = manifest.get("format_version"), manifest.get("written_by")
     good = type(found) is list and len(found) == 2 and all(type(n) is int for n in found)
-    if not good or type(writer) is not dict:
-        corrupt("its manifest does not say which format it has")
+    # These texts are shown, and must not tell a terminal what to do.
+    texts = [*writer, *writer.values()] if type(writer) is dict else [None]
+    if not good or not all(type(text) is str and _SHOWN.fullmatch(text) for text in texts):
+        corrupt("its manifest does not say which format it has, and what wrote it")
     assert isinstance(found, list)
+    assert isinstance(writer, dict)
     required = manifest.get("requires")
     if type(required) is not list or not all(type(name) is str for name in required):
         corrupt("its manifest does not say what it requires")
     from . import __version__ as here
 
-    by = str(writer.get("echocast"))[:40]
+    by = writer.get("echocast", "?")
     unknown = sorted(set(required) - _FEATURES)
     if found[0] != _VERSION[0] or unknown:
         more = f" with {unknown[0][:40]!r}" if unknown else ""

@@ -41,9 +41,9 @@ class ArrayWriter:
     """Collect arrays and lay them out in members."""
 
     def __init__(self) -> None:
-        self._known: dict[tuple, dict] = {}
-        self._lone: list[tuple[str, dict, bytes]] = []
-        self._packed: dict[str, list[bytes]] = {}
+        self._known: dict[bytes, dict] = {}
+        self._lone: list[tuple[str, dict, np.ndarray]] = []
+        self._packed: dict[str, list[np.ndarray]] = {}
         self._filled: dict[str, int] = {}
         self._names: set[str] = set()
 
@@ -60,9 +60,9 @@ class ArrayWriter:
         axes = _axes_in_memory(array)
         array = array.transpose(axes)
         dtype = array.dtype.newbyteorder("<")
-        data = array.astype(dtype, copy=False).tobytes()
+        data = array.astype(dtype, order="C", copy=False).reshape(-1).view(np.uint8)
         said: dict = {"dtype": dtype.str, "shape": list(array.shape)}
-        key = dtype.str, array.shape, hashlib.sha256(data).digest()
+        key = _digest_of(npy_header(dtype.str, array.shape), data).digest()
         if key not in self._known:
             large = len(data) >= _LONE and len(self._lone) < _MOST_LONE
             place = self._alone(said, path, data) if large else self._shared(dtype.str, data)
@@ -92,19 +92,24 @@ class ArrayWriter:
         self._names.add(name)
         return name
 
-    def finish(self) -> tuple[dict, list[tuple[str, bytes]]]:
-        """The manifest's table of arrays, and the members, in its order."""
+    def finish(self) -> tuple[dict, list[tuple[str, list]]]:
+        """The manifest's table of arrays, and the members in pieces, in its order."""
         laid = list(self._lone)
         for descr, parts in sorted(self._packed.items()):
             said: dict = {"dtype": descr, "shape": [self._filled[descr]]}
-            laid.append((_packed_name(descr), said, b"".join(parts)))
+            laid.append((_packed_name(descr), said, np.concatenate(parts)))
         table, members = {}, []
         for name, said, data in sorted(laid, key=lambda item: item[0]):
             header = npy_header(said["dtype"], tuple(said["shape"]))
-            content = header + data
-            table[name] = {**said, "sha256": hashlib.sha256(content).hexdigest()}
-            members.append((f"arrays/{name}.npy", content))
+            table[name] = {**said, "sha256": _digest_of(header, data).hexdigest()}
+            members.append((f"arrays/{name}.npy", [header, data]))
         return table, members
+
+
+def _digest_of(header: bytes, data: np.ndarray) -> Any:
+    found = hashlib.sha256(header)
+    found.update(data)
+    return found
 
 
 def _packed_name(descr: str) -> str:
@@ -128,7 +133,7 @@ class ArrayReader:
         if not isinstance(table, dict):
             corrupt("the table of arrays is damaged")
         self._table = table
-        self._whole: dict[str, bytes] = {}
+        self._whole: dict[str, bytearray] = {}
         self._asked: set[str] = set()
         for name, said in table.items():
             self._check_entry(name, said)
@@ -160,9 +165,11 @@ class ArrayReader:
         whole_count = math.prod(self._table[name]["shape"])
         if start + count > whole_count:
             corrupt(f"an array in the model reaches beyond '{name}'")
-        self.spend(count * dtype.itemsize)
+        # Who walks along an axis without entries takes time for it, too.
+        self.spend(max(count * dtype.itemsize, *said["shape"], 0))
         flat = np.frombuffer(self._content(name, "of" in node), dtype=dtype)[start : start + count]
-        array = flat.astype(dtype.newbyteorder("=")).reshape(said["shape"])
+        is_shared = name in self._whole
+        array = flat.astype(dtype.newbyteorder("="), copy=is_shared).reshape(said["shape"])
         axes = node.get("axes")
         if axes is None:
             return array

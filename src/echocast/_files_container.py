@@ -12,7 +12,7 @@ import re
 import struct
 import zlib
 from collections.abc import Iterable
-from typing import Any, BinaryIO, NoReturn
+from typing import Any, NoReturn
 
 from echocast.exceptions import CorruptModelError, UnsafeModelError
 
@@ -55,7 +55,7 @@ def _end(count: int, size: int, offset: int) -> bytes:
 
 
 def pack(members: Iterable[tuple[str, Any]]) -> Iterable[Any]:
-    """Yield the bytes of a container of (name, bytes-like) members, piece by piece.
+    """Yield the bytes of a container of (name, bytes-like or list of such) members, in pieces.
 
     Raises
     ------
@@ -64,13 +64,16 @@ def pack(members: Iterable[tuple[str, Any]]) -> Iterable[Any]:
     """
     directory, offset, count = [], 0, 0
     for name, data in members:
-        encoded, size, crc = name.encode("ascii"), memoryview(data).nbytes, zlib.crc32(data)
+        pieces = data if isinstance(data, list) else [data]
+        encoded, size, crc = name.encode("ascii"), 0, 0
+        for piece in pieces:
+            size, crc = size + memoryview(piece).nbytes, zlib.crc32(piece, crc)
         if offset + size > _LARGEST or count == MOST_MEMBERS:
             raise ValueError("The model is too large: a model file holds up to 4 GiB.")
         header = _local(encoded, crc, size)
         directory.append(_central(encoded, crc, size, offset))
         yield header
-        yield data
+        yield from pieces
         offset, count = offset + len(header) + size, count + 1
     central = b"".join(directory)
     yield central
@@ -83,7 +86,7 @@ class Container:
     Parameters
     ----------
     file : binary file
-        Open for reading and seekable.
+        Open for reading and seekable; it has `readinto`.
     size : int
         Its length.
 
@@ -93,7 +96,7 @@ class Container:
         If any byte outside of the members' contents differs from what `pack` writes.
     """
 
-    def __init__(self, file: BinaryIO, size: int):
+    def __init__(self, file: Any, size: int):
         self._file = file
         self._places: dict[str, tuple[int, int, int]] = {}
         central, offset, count = self._find_directory(size)
@@ -115,7 +118,7 @@ class Container:
         """Length of a member, without reading it."""
         return self._places[name][1]
 
-    def read(self, name: str) -> bytes:
+    def read(self, name: str) -> bytearray:
         """The contents of a member, compared with their check sum."""
         start, size, crc = self._places[name]
         data = self._at(start, size)
@@ -123,11 +126,16 @@ class Container:
             corrupt(f"member '{name}': check sum differs")
         return data
 
-    def _at(self, start: int, size: int) -> bytes:
+    def _at(self, start: int, size: int) -> bytearray:
+        """Bytes of the file, of which there are so many, as memory that an array can have."""
         self._file.seek(start)
-        data = self._file.read(size)
-        if len(data) != size:
-            corrupt("it ends early")
+        data, done = bytearray(size), 0
+        with memoryview(data) as view:
+            while done < size:
+                count = self._file.readinto(view[done:])
+                if not count:
+                    corrupt("it ends early")
+                done += count
         return data
 
     def _find_directory(self, size: int) -> tuple[memoryview, int, int]:

@@ -99,6 +99,8 @@ def _object(node: dict, decoder: Any) -> Any:
         _, params, fitted = fields_of(node, "class", "params", "fitted")
         params = _values(params, decoder)
         made = _built(key, kind, params)
+        if key == "sklearn:Pipeline" and getattr(made, "memory", None) is not None:
+            unsafe("a pipeline has a cache on disk, whose files could execute code")
         _fill(key, made, _values(fitted, decoder))
     try:
         check_object(key, made)
@@ -137,14 +139,13 @@ def _built(key: str, kind: type, params: dict) -> Any:
     unknown = sorted(set(params) - set(names))
     if unknown:
         corrupt(f"{key} has no parameter {unknown[0][:60]!r}")
-    if key == "sklearn:Pipeline" and params.get("memory") is not None:
-        unsafe("a pipeline has a cache on disk, whose files could execute code")
     return _made(key, kind, params)
 
 
 def _fill(key: str, made: Any, values: dict) -> None:
-    """Give an object its attributes, which must not hide methods."""
+    """Give an object its attributes, which must not hide methods or parameters."""
     kind = type(made)
+    parameters = _parameters(kind)
     if dataclasses.is_dataclass(kind):
         declared = {field.name: field.default for field in dataclasses.fields(kind)}
         values = {n: v for n, v in declared.items() if v is not dataclasses.MISSING} | values
@@ -153,6 +154,7 @@ def _fill(key: str, made: Any, values: dict) -> None:
     for name in values:
         hidden = inspect.getattr_static(kind, name, None)
         is_code = callable(hidden) or isinstance(hidden, (property, classmethod, staticmethod))
+        is_code = is_code or name in parameters
         if not name.isidentifier() or name.startswith("__") or is_code:
             unsafe(f"{key} would get the attribute {name[:60]!r}")
     made.__dict__.update(values)
@@ -230,9 +232,48 @@ def _layout(*, shapes) -> Any:
     return ParamLayout(shapes)
 
 
+def _stream_parts(stream: Any, encoder: Any) -> dict:
+    names = ("constant", "esn", "factor", "readout", *_STREAM)
+    return {name: getattr(stream, f"_{name}") for name in names}
+
+
+# Arrays of a stream, which compiled code reads as they are.
+_STREAM = ("coef", "intercept", "last_input", "range", "x", "y")
+
+
+def _stream(*, constant, esn, factor, readout, **arrays) -> Any:
+    from echocast.reservoir import ESNRegressor, ReservoirStream
+    from echocast.reservoir._factor import RidgeFactor
+    from echocast.reservoir._online import OnlineReadout
+
+    good = type(esn) is ESNRegressor and isinstance(constant, (bool, np.bool_))
+    if not good or sorted(arrays) != list(_STREAM):
+        raise ValueError("it is no stream of an ESNRegressor")
+    made = ReservoirStream(esn)
+    for name, given in arrays.items():
+        own = getattr(made, f"_{name}")
+        if type(given) is not np.ndarray or (given.shape, given.dtype) != (own.shape, own.dtype):
+            raise ValueError(f"its array '{name}' does not fit")
+        if name != "range" and not _is_finite(given):
+            raise ValueError(f"its array '{name}' is not finite")
+        own[:] = given
+    shape = made._coef.shape
+    if readout is not None and (
+        not isinstance(readout, OnlineReadout) or readout.coef_.shape != shape
+    ):
+        raise ValueError("its readout does not fit")
+    if factor is not None and (
+        type(factor) is not RidgeFactor or (factor.n_targets, factor.n_features) != shape
+    ):
+        raise ValueError("its statistics do not fit")
+    made._readout, made._factor, made._constant = readout, factor, constant
+    return made
+
+
 # Key -> what an object is made of, and how it is made of that.
 _HOOKS = {
     "ParamLayout": (_layout_parts, _layout),
     "Reservoir": (_reservoir_parts, _reservoir),
+    "ReservoirStream": (_stream_parts, _stream),
     "RowBuffer": (_buffer_parts, _buffer),
 }

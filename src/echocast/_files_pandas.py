@@ -23,8 +23,8 @@ _FREQ = re.compile(r"-?[0-9]{0,9}[A-Za-z]{1,8}(-[A-Z0-9]{1,9})*")
 _ZONE = re.compile(r"[A-Za-z0-9_+\-]{1,30}(/[A-Za-z0-9_+\-]{1,30}){0,2}")
 _DTYPE = re.compile(
     r"str|string|boolean|bool|object|category|u?int(8|16|32|64)|U?Int(8|16|32|64)|[fF]loat(32|64)"
-    r"|datetime64\[(s|ms|us|ns)(, [A-Za-z0-9_+\-/]{1,60})?\]|timedelta64\[(s|ms|us|ns)\]"
-    r"|period\[[A-Za-z0-9\-]{1,20}\]"
+    r"|datetime64\[(s|ms|us|ns)(, ([A-Za-z0-9_+\-/]{1,60}|UTC[+\-][0-9:]{5}))?\]"
+    r"|timedelta64\[(s|ms|us|ns)\]|period\[[A-Za-z0-9\-]{1,20}\]"
 )
 
 
@@ -214,8 +214,8 @@ def _range_index(node: dict, decoder: Any) -> Any:
     good = type(numbers) is list and len(numbers) == 3 and all(type(n) is int for n in numbers)
     if not good or not numbers[2] or max(map(abs, numbers)) >= 2**62:
         corrupt("an index is damaged")
-    start, stop, step = numbers
-    return pd.RangeIndex(start, stop, step, name=decoder.value(name))
+    decoder.arrays.spend(len(range(*numbers)))  # not needed, but who walks along it takes time
+    return pd.RangeIndex(*numbers, name=decoder.value(name))
 
 
 def _multi_index(node: dict, decoder: Any) -> Any:
@@ -258,7 +258,7 @@ def _guarded(make: Any) -> Any:
 def _column_node(pd: Any, array: Any, encoder: Any) -> dict:
     """The node of the values of a column or an index, an array of pandas."""
     dtype = array.dtype
-    node: dict = {"$": "column", "type": _dtype_text(pd, dtype, encoder)}
+    node: dict = {"$": "column"}
     if isinstance(dtype, pd.PeriodDtype):
         codes = np.asarray(array.astype("int64"))
         return {**node, "type": "period", "freq": _freq_text(dtype.freq, encoder),
@@ -266,12 +266,13 @@ def _column_node(pd: Any, array: Any, encoder: Any) -> dict:
     if isinstance(dtype, pd.CategoricalDtype):
         parts = {"values": np.asarray(array.codes), "categories": array.categories}
         parts = {k: encoder.node(v, k) for k, v in parts.items()}
-        return {**node, **parts, "ordered": bool(array.ordered)}
+        return {**node, "type": "category", **parts, "ordered": bool(array.ordered)}
     if dtype.kind in "mM":
         unit = f"<{dtype.kind}8[{array.unit}]"
         plain = np.asarray(array.astype(np.int64)) if dtype.kind == "M" else array.astype(np.int64)
         zone = _zone_text(getattr(dtype, "tz", None), encoder)
         return {**node, "type": unit, "zone": zone, "values": encoder.node(np.asarray(plain))}
+    node["type"] = _dtype_text(pd, dtype, encoder)
     if isinstance(dtype, np.dtype) and dtype.kind in "biuf":
         return {**node, "values": encoder.node(np.asarray(array), "values")}
     items = [None if _is_missing(pd, v) else v for v in array]
@@ -295,7 +296,7 @@ def _column_type(text: Any) -> Any:
     if type(text) is not str or not _DTYPE.fullmatch(text):
         unsafe(f"it holds the column type {str(text)[:60]!r}, which no model has")
     zone = re.fullmatch(r"datetime64\[\w+, (.*)\]", text)
-    if zone:
+    if zone and ":" not in zone[1]:
         _zone(zone[1])
     if text == "str" and int(pd.__version__.split(".")[0]) < 3:
         text = "object"

@@ -26,8 +26,10 @@ _TABLE: dict[str, dict[str, str]] = {
         "_ngrc": "DelayFeatures NVARRegressor",
         "_online": "FORCEReadout LMSReadout RLSReadout",
         "_running": "RunningReadout",
+        "_search": "ESNSearchCV",
         "_sequence_features": "SequenceEncoder StateBasis",
         "_sequence_tools": "SequenceScaler",
+        "_stream": "ReservoirStream",
         "_transformer": "ReservoirTransformer",
         "_window": "WindowESNRegressor",
         "rnn._adaptive": "AdaptiveComputationRNN",
@@ -105,6 +107,8 @@ _TABLE: dict[str, dict[str, str]] = {
         "dummy": "DummyRegressor",
         "linear_model": "ElasticNet Lasso LinearRegression LogisticRegression Ridge "
         "RidgeClassifier",
+        "model_selection": "GroupKFold KFold PredefinedSplit ShuffleSplit StratifiedKFold "
+        "TimeSeriesSplit",
         "multioutput": "MultiOutputRegressor",
         "pipeline": "Pipeline",
         "preprocessing": "FunctionTransformer LabelBinarizer MaxAbsScaler MinMaxScaler "

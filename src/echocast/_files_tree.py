@@ -17,6 +17,7 @@ __all__ = ["Decoder", "Encoder", "fields_of"]
 
 _DEEPEST = 150
 _MOST_BITS = 4096  # of an int
+_MOST_ALIKE = 64  # keys of a dict that have one hash, lest it takes for ever to fill
 
 
 def fields_of(node: dict, *names: str, optional: tuple = ()) -> tuple:
@@ -30,13 +31,21 @@ def fields_of(node: dict, *names: str, optional: tuple = ()) -> tuple:
 class Encoder:
     """Turn a model into a tree; arrays go to `arrays`.
 
+    Parameters
+    ----------
+    model : object
+        What is to be saved, for messages.
+
     Attributes
     ----------
     path : list of str
         Where in the model the present value is, for messages.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, model: Any) -> None:
+        found = [n for n in ("best_estimator_", "best_forecaster_") if hasattr(model, n)]
+        instead = f"Save its `{found[0]}`, or use" if found else "Use"
+        self._remedy = f" {instead} pickle or joblib for this model."
         self.arrays = ArrayWriter()
         self.path: list[str] = []
         self._seen: dict[int, dict | None] = {}
@@ -47,6 +56,8 @@ class Encoder:
         """The node of a value, which stands at `at` below the present place."""
         if at is not None:
             self.path.append(at)
+        if len(self.path) > _DEEPEST // 3:
+            self.refuse("is nested too deeply to be saved")
         found = self._plain(value) if type(value) in _PLAIN else self._tagged(value)
         if at is not None:
             self.path.pop()
@@ -74,8 +85,6 @@ class Encoder:
         number = id(value)
         if number in self._seen:
             return self._again(number)
-        if len(self.path) > _DEEPEST // 3:
-            self.refuse("is nested too deeply to be saved")
         self._seen[number] = None
         self._kept_alive.append(value)
         for module in (_files_values, _files_objects, _files_pandas):
@@ -102,7 +111,7 @@ class Encoder:
         # What the constructor stores ends in no underscore.
         first = self.path[0] if self.path else "_"
         kind = "Attribute" if first.startswith("_") or first.endswith("_") else "Parameter"
-        remedy = " Use pickle or joblib for this model." if error is TypeError else ""
+        remedy = self._remedy if error is TypeError else ""
         raise error(f"{kind} '{place}' {why}.{remedy}")
 
 
@@ -169,16 +178,18 @@ _PLAIN = {type(None), bool, int, float, str, list, tuple, dict}
 def _dict(node: dict, decoder: Decoder) -> dict:
     (pairs,) = fields_of(node, "items")
     found: dict = {}
+    alike: dict[int, int] = {}
     for pair in pairs if type(pairs) is list else [None]:
         if type(pair) is not list or len(pair) != 2:
             corrupt("a dict in the model is damaged")
         key = decoder.value(pair[0])
         try:
-            is_new = key not in found
+            number = hash(key)
         except TypeError:
-            is_new = False
-        if not is_new:
-            corrupt("a dict in the model has a key that is no key, or has one twice")
+            corrupt("a dict in the model has a key that is no key")
+        alike[number] = alike.get(number, 0) + 1
+        if alike[number] > _MOST_ALIKE or key in found:
+            corrupt("a dict in the model has a key twice, or too many that are alike")
         found[key] = decoder.value(pair[1])
     return found
 

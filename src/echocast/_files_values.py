@@ -21,6 +21,10 @@ _TIME = re.compile(r"<[mM]8\[(Y|M|W|D|h|m|s|ms|us|ns)\]")
 _TEXT = re.compile(r"<U(0|[1-9][0-9]{0,5})")
 _NUMBER = re.compile(r"<[fiu][1248]|\|[iu]1|\|b1")
 _SPARSE = {"csr_array": sparse.csr_array, "csr_matrix": sparse.csr_matrix}
+_NUMBERS = (int, float, np.number)
+# What candidates of a search are drawn from.
+_DISTRIBUTIONS = {"beta", "expon", "gamma", "loguniform", "lognorm", "norm", "poisson", "randint",
+                  "reciprocal", "uniform"}  # fmt: skip
 _BITS = {c.__name__: c for c in (np.random.MT19937, np.random.PCG64, np.random.PCG64DXSM,
                                  np.random.Philox, np.random.SFC64)}  # fmt: skip
 
@@ -43,7 +47,11 @@ def encode(value: Any, encoder: Any) -> dict | None:
         state = value.get_state(legacy=False)
         return {"$": "RandomState", "state": _random_node(state, encoder)}
     if isinstance(value, np.random.Generator):
-        return {"$": "Generator", "state": _random_node(value.bit_generator.state, encoder)}
+        bits = value.bit_generator
+        node = {"$": "Generator", "state": _random_node(bits.state, encoder)}
+        if type(bits.seed_seq) is np.random.SeedSequence:  # of which `spawn` makes others
+            node["seed"] = encoder.node(bits.seed_seq)
+        return node
     if isinstance(value, np.random.SeedSequence):
         return {"$": "SeedSequence", "state": encoder.node(value.state)}
     if isinstance(value, partial):
@@ -52,14 +60,28 @@ def encode(value: Any, encoder: Any) -> dict | None:
         return {"$": "partial", "function": function, **given}
     if type(value) is datetime.timedelta:
         return {"$": "timedelta", "parts": [value.days, value.seconds, value.microseconds]}
+    if type(value) is datetime.date:
+        return {"$": "date", "number": value.toordinal()}
+    if type(value).__module__.startswith("scipy.stats.") and hasattr(value, "dist"):
+        from scipy import stats
+
+        name = value.dist.name
+        if name not in _DISTRIBUTIONS or type(getattr(stats, name)) is not type(value.dist):
+            encoder.refuse(f"is the distribution {name!r}, which cannot be saved")
+        given = {"args": value.args, "keywords": value.kwds}
+        given = {k: encoder.node(v, k) for k, v in given.items()}
+        return {"$": "distribution", "name": name, **given}
     if callable(value) and not isinstance(value, type) and hasattr(value, "__qualname__"):
         name = name_of_function(value)
         if name is not None:
             return {"$": "function", "name": name}
-        encoder.refuse(
-            "is a function, which cannot be saved; a name that it is registered under can: "
-            "echocast.reservoir.register_activation('name', f), or register_topology"
-        )
+        why = "is a function, which cannot be saved"
+        if encoder.path and encoder.path[-1] in ("activation", "topology"):
+            why += (
+                "; a name that it is registered under can: "
+                f"echocast.reservoir.register_{encoder.path[-1]}('name', f)"
+            )
+        encoder.refuse(why)
     return None
 
 
@@ -221,6 +243,11 @@ def _random_state(node: dict, decoder: Any) -> np.random.RandomState:
 
 def _generator(node: dict, decoder: Any) -> np.random.Generator:
     state, bits = _bits_of(node, decoder)
+    if "seed" in node:
+        seed = decoder.value(node["seed"])
+        if type(seed) is not np.random.SeedSequence:
+            corrupt("the seed of a random generator is damaged")
+        bits = type(bits)(seed)
     try:
         bits.state = state
     except (ValueError, TypeError, KeyError, OverflowError):
@@ -229,7 +256,8 @@ def _generator(node: dict, decoder: Any) -> np.random.Generator:
 
 
 def _bits_of(node, decoder):
-    state = decoder.value(fields_of(node, "state")[0])
+    fields_of(node, "state", optional=("seed",) * (node["$"] == "Generator"))
+    state = decoder.value(node["state"])
     name = state.get("bit_generator") if type(state) is dict else None
     if type(name) is not str or name not in _BITS:
         corrupt("the state of a random generator is damaged")
@@ -273,6 +301,26 @@ def _function(node: dict, decoder: Any) -> Any:
     return function
 
 
+def _date(node: dict, decoder: Any) -> datetime.date:
+    (number,) = fields_of(node, "number")
+    if type(number) is not int or not 1 <= number <= datetime.date.max.toordinal():
+        corrupt("a date is damaged")
+    return datetime.date.fromordinal(number)
+
+
+def _distribution(node: dict, decoder: Any) -> Any:
+    from scipy import stats
+
+    name, args, keywords = fields_of(node, "name", "args", "keywords")
+    args, keywords = decoder.value(args), decoder.value(keywords)
+    if type(name) is not str or name not in _DISTRIBUTIONS:
+        unsafe(f"it asks for the distribution {str(name)[:40]!r}, which no model has")
+    good = type(args) is tuple and type(keywords) is dict
+    if not good or not all(isinstance(v, _NUMBERS) for v in (*args, *keywords.values())):
+        corrupt("a distribution is damaged")
+    return getattr(stats, name)(*args, **keywords)
+
+
 def _timedelta(node: dict, decoder: Any) -> datetime.timedelta:
     (parts,) = fields_of(node, "parts")
     try:
@@ -286,6 +334,8 @@ DECODERS = {
     "RandomState": _random_state,
     "SeedSequence": _seed_sequence,
     "array": _array,
+    "date": _date,
+    "distribution": _distribution,
     "dtype": _dtype,
     "function": _function,
     "masked": _masked,

@@ -15,6 +15,7 @@ from typing import Any
 __all__ = ["write_atomically"]
 
 _STALE = 3600.0  # seconds after which a temporary file belongs to a process that was killed
+_LONGEST = 50  # characters of the name that a temporary file is called after; names have limits
 _TRIES = 5  # while another program holds the file open (Windows)
 
 
@@ -24,7 +25,7 @@ def write_atomically(path: Any, pieces: Iterable[Any], *, overwrite: bool) -> Pa
     Parameters
     ----------
     path : path-like
-        A symbolic link is followed.
+        A symbolic link is followed. A file that is replaced keeps its permissions.
     pieces : iterable of bytes-like
     overwrite : bool
         Whether an existing file is replaced.
@@ -42,20 +43,25 @@ def write_atomically(path: Any, pieces: Iterable[Any], *, overwrite: bool) -> Pa
         If anything goes wrong; what had the name before has it still, whole.
     """
     target = os.path.realpath(os.fsdecode(os.fspath(path)))
-    _refuse_other_kinds(target)
-    if not overwrite and os.path.lexists(target):
+    mode = _mode_of(target)
+    if mode is not None and not overwrite:
         raise FileExistsError(f"{target!r} exists; pass overwrite=True to replace it.")
+    if mode is not None and not mode & 0o222:
+        raise PermissionError(f"{target!r} is read-only, and is not replaced.")
     folder, name = os.path.split(target)
+    name = name[:_LONGEST]
     _sweep(folder, name)
     temporary = os.path.join(folder, f".{name}.{secrets.token_hex(8)}.tmp")
     # The system applies the user's mask; a name that nobody can guess is not followed as a link.
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
     try:
-        with open(temporary, "wb", opener=lambda name, _: os.open(name, flags, 0o666)) as file:
+        with open(temporary, "wb", opener=lambda name, _: os.open(name, flags, mode or 0o666)) as f:
             for piece in pieces:
-                file.write(piece)
-            file.flush()
-            os.fsync(file.fileno())
+                f.write(piece)
+            f.flush()
+            if mode is not None:
+                os.chmod(temporary, mode)
+            os.fsync(f.fileno())
         _publish(temporary, target, overwrite)
     except BaseException:
         with contextlib.suppress(OSError):
@@ -65,13 +71,17 @@ def write_atomically(path: Any, pieces: Iterable[Any], *, overwrite: bool) -> Pa
     return Path(target)
 
 
-def _refuse_other_kinds(target: str) -> None:
-    with contextlib.suppress(FileNotFoundError):
+def _mode_of(target: str) -> int | None:
+    """Permissions of the file that is replaced; None if there is none."""
+    try:
         mode = os.stat(target).st_mode
-        if stat.S_ISDIR(mode):
-            raise IsADirectoryError(f"{target!r} is a folder; give the name of a file.")
-        if not stat.S_ISREG(mode):
-            raise OSError(f"{target!r} is no regular file, and is not replaced by one.")
+    except FileNotFoundError:
+        return None
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(f"{target!r} is a folder; give the name of a file.")
+    if not stat.S_ISREG(mode):
+        raise OSError(f"{target!r} is no regular file, and is not replaced by one.")
+    return mode & 0o777
 
 
 def _publish(temporary: str, target: str, overwrite: bool) -> None:

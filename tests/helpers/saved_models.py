@@ -4,6 +4,7 @@
 bit after a model was stored and read.
 """
 
+import copy
 from functools import cache
 
 import numpy as np
@@ -99,6 +100,10 @@ def _reservoirs():
         "RLSReadout": lambda: r.RLSReadout().fit(U[:-1], U[1:, 0]),
         "LMSReadout": lambda: r.LMSReadout().fit(U[:-1], U[1:]),
         "FORCEReadout": lambda: r.FORCEReadout().fit(U[:-1], U[1:]),
+        "ESNSearchCV": lambda: r.ESNSearchCV(
+            ESNRegressor(**SMALL), {"alpha": [1e-3, 1e-1]}, cv=2
+        ).fit(U[:-1], U[1:, :1]),
+        "ReservoirStream": lambda: ESNRegressor(**SMALL).fit(U[:-1], U[1:, :1]).stream(),
         "MarkovChain": lambda: r.MarkovChain(2).fit("abcabdabc" * 9),
     }
 
@@ -290,6 +295,9 @@ def _forecast(name, model):
 def _outputs(kind, model, name):
     if kind == "RunningReadout":
         return list(model.solve())
+    if kind == "ReservoirStream":
+        runner = copy.deepcopy(model)
+        return [runner.predict_one(row) for row in U] + [runner.state]
     if kind == "SequenceScaler":
         return model.transform(PARTS)
     if kind == "ReservoirTransformer":
@@ -336,7 +344,7 @@ def _inputs(kind, name):
     return U if kind in BY_ROWS or kind.endswith("Readout") else PARTS
 
 
-BY_ROWS = ("NVARRegressor", "DeepESNRegressor", "ESNRegressor")
+BY_ROWS = ("NVARRegressor", "DeepESNRegressor", "ESNRegressor", "ESNSearchCV")
 
 
 def same(found, wanted):
