@@ -325,7 +325,8 @@ class ESNRegressor(SequenceRegressor):
         if self.W_fb_ is not None:
             return self._predict_with_feedback(rows, layout, states)
         base = self._direct(rows) + self.intercept_
-        to_states = self.coef_[:, : self._fit_reservoir.n_states].T
+        # laid out by rows, the product is several times as fast
+        to_states = np.ascontiguousarray(self.coef_[:, : self._fit_reservoir.n_states].T)
         outputs = np.empty_like(base)
 
         def write(part, block):

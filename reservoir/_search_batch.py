@@ -398,7 +398,7 @@ def _outputs(model, features, rows, block):
     """What `predict` computes, in the same order of operations."""
     outputs = model._direct(rows) + model.intercept_
     n_states = model._fit_reservoir.n_states
-    to_states = model.coef_[:, :n_states].T
+    to_states = np.ascontiguousarray(model.coef_[:, :n_states].T)
     for start in range(0, len(rows), block):
         part = slice(start, start + block)
         outputs[part] += features[part, :n_states] @ to_states
