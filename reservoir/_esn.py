@@ -162,8 +162,6 @@ class ESNRegressor(SequenceRegressor):
     True
     """
 
-    _solvers = ("auto", "cholesky", "qr", "svd", "dual", "lsqr")
-
     def __init__(
         self,
         n_units: int = 300,
@@ -272,8 +270,8 @@ class ESNRegressor(SequenceRegressor):
         self._fit_outputs = rows.last_outputs
         return readout
 
-    def _solve_factor(self, factor):
-        return super()._solve_factor(factor) if self.readout is None else factor
+    def _solve_factor(self, factor, *, own=False):
+        return super()._solve_factor(factor, own=own) if self.readout is None else factor
 
     def _last_outputs(self, data):
         """Those of the teacher, or the network's own ones if it hears them while it learns."""

@@ -98,9 +98,12 @@ class FeatureRows:
 
     @property
     def n_rows(self) -> int:
-        """Rows of one pass, whatever their weights."""
-        lengths = np.diff(self.data.layout.indptr)
-        return int(np.maximum(lengths - self.washouts, 0).sum())
+        """Rows of one pass that have a weight."""
+        indptr, weights = self.data.layout.indptr, self.data.weights
+        starts = np.minimum(indptr[:-1] + self.washouts, indptr[1:])
+        if weights is None:
+            return int((indptr[1:] - starts).sum())
+        return sum(np.count_nonzero(weights[a:b]) for a, b in zip(starts, indptr[1:]))
 
     def __call__(self) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray | None]]:
         layout, targets, weights = self.data.layout, self.data.targets, self.data.weights

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import numpy as np
 from scipy.linalg import lapack, qr
 
-from ._factor import RidgeFactor, RowBuffer
+from ._factor import RidgeFactor
 
-__all__ = ["RowCoordinates", "count_rows", "rows_kept", "turned_back"]
+__all__ = ["RowCoordinates", "count_rows", "keeps_rows", "rows_kept", "turned_back"]
+
+
+def keeps_rows(factor: RidgeFactor) -> bool:
+    """Whether a factor still holds all rows that it has seen, and some."""
+    return factor._sums is None and factor.n_samples > 0
 
 
 def rows_kept(
@@ -25,7 +30,7 @@ def rows_kept(
     ----------
     blocks : iterable of (S, Y, sample_weight or None)
     n_rows : int
-        Not less than the number of rows.
+        Not less than the number of rows of positive weight.
     n_features, n_targets : int
     dtype : dtype
         Precision of the states.
@@ -46,6 +51,7 @@ def rows_kept(
         factor.update(S, Y, weight)
     if factor.n_samples == 0:
         raise ValueError("There are no rows of positive weight to fit to.")
+    assert keeps_rows(factor)
     factor._refuse_overflow(factor._buffer.pending()[:, 1:])
     return factor
 
@@ -60,14 +66,16 @@ class RowCoordinates:
 
     Parameters
     ----------
-    buffer : RowBuffer
-        With all rows pending, not more than features.
+    factor : RidgeFactor
+        That holds all its rows, not more than features; not changed.
     centred : bool
         Whether a is the mean of the states, else zero.
 
     Attributes
     ----------
     rows : ndarray of shape (n_rows, n_rows)
+    targets : ndarray of shape (n_rows, n_targets)
+    weights : ndarray of shape (n_rows,)
     origin : ndarray of shape (n_features,)
 
     References
@@ -76,35 +84,49 @@ class RowCoordinates:
        variables", ICML 1998, section 2.
     """
 
-    def __init__(self, buffer: RowBuffer, *, centred: bool) -> None:
-        kept, p = buffer.pending(), buffer.n_features
-        weight, states = kept[:, 0], kept[:, 1 : 1 + p]
+    def __init__(self, factor: RidgeFactor, *, centred: bool) -> None:
+        kept, p = factor._buffer.pending(), factor.n_features
+        self.weights, states, self.targets = kept[:, 0], kept[:, 1 : 1 + p], kept[:, 1 + p :]
         columns = np.empty((p, len(kept)), order="F")
         columns.T[:] = states
         self.origin = np.zeros(p)
         if centred:
             # from the first row, so that a constant column becomes exactly zero
             columns -= states[0][:, None]
-            offset = columns @ weight / weight.sum()
+            offset = columns @ self.weights / self.weights.sum()
             columns -= offset[:, None]
             self.origin = states[0] + offset
         self._q, triangle = qr(columns, mode="raw", overwrite_a=True, check_finite=False)
         self.rows = triangle.T
 
+    def blocks(self) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+        """All rows as one block for `fit_readout`."""
+        yield self.rows, self.targets, self.weights
+
     def back(self, coef: np.ndarray) -> np.ndarray:
         """Coefficients (n_targets, n_features) from those of the coordinates."""
         return turned_back(coef, *self._q)
+
+    def of(self, S: np.ndarray) -> np.ndarray:
+        """Coordinates of rows S (n, n_features), without what is outside of the span."""
+        return _turned("T", *self._q, np.asfortranarray((S - self.origin).T))[: len(self.rows)].T
 
 
 def turned_back(coef: np.ndarray, reflectors: np.ndarray, factors: np.ndarray) -> np.ndarray:
     """``coef @ Q.T`` of shape (n_targets, n_features) from what `qr` gives as "raw"."""
     padded = np.zeros((len(reflectors), len(coef)), order="F")
     padded[: coef.shape[1]] = coef.T
-    _, work, _ = lapack.dormqr("L", "N", reflectors, factors, padded, -1)
-    turned, _, _ = lapack.dormqr("L", "N", reflectors, factors, padded, int(work[0]))
-    return np.ascontiguousarray(turned.T)
+    return np.ascontiguousarray(_turned("N", reflectors, factors, padded).T)
+
+
+def _turned(trans, reflectors, factors, columns):
+    """Q or its transpose times columns, which are overwritten."""
+    _, work, _ = lapack.dormqr("L", trans, reflectors, factors, columns, -1)
+    size = int(work[0])
+    turned, _, _ = lapack.dormqr("L", trans, reflectors, factors, columns, size, overwrite_c=1)
+    return turned
 
 
 def count_rows(blocks: Callable[[], Iterable]) -> int:
-    """Number of rows, weights of zero included."""
-    return sum(len(S) for S, _, _ in blocks())
+    """Number of rows of positive weight."""
+    return sum(len(S) if w is None else np.count_nonzero(w) for S, _, w in blocks())

@@ -137,6 +137,10 @@ class _PatchRows(FeatureRows):
     def n_targets(self) -> int:
         return self.machine.group_size
 
+    @property
+    def n_rows(self) -> int:
+        return self.machine.n_patches * super().n_rows
+
     def __call__(self) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray | None]]:
         n_patches = self.machine.n_patches
         for features, targets, weights in super().__call__():
@@ -283,6 +287,8 @@ class LocalESNRegressor(SequenceRegressor):
     True
     """
 
+    _solvers = ("auto", "cholesky", "qr", "svd")
+
     def __init__(
         self,
         n_units: int = 300,
@@ -390,7 +396,7 @@ class LocalESNRegressor(SequenceRegressor):
             return super()._solve(rows)
         factors = self._new_factor(rows)
         self._absorb(factors, rows)
-        return self._solve_factor(factors)
+        return self._solve_factor(factors, own=True)
 
     def _new_factor(self, rows):
         if not self._fit_own_readouts:
@@ -407,10 +413,10 @@ class LocalESNRegressor(SequenceRegressor):
             ]
         )
 
-    def _solve_factor(self, factor):
+    def _solve_factor(self, factor, *, own=False):
         if not self._fit_own_readouts:
-            return super()._solve_factor(factor)
-        return [super(LocalESNRegressor, self)._solve_factor(f) for f in factor.factors]
+            return super()._solve_factor(factor, own=own)
+        return [super(LocalESNRegressor, self)._solve_factor(f, own=own) for f in factor.factors]
 
     def _publish(self, result):
         if not self._fit_own_readouts:

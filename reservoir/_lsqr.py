@@ -266,7 +266,7 @@ class _Sketch:
         shift = np.sqrt(n) * EPS * float(np.linalg.norm(image, 2))
         self.U, values = np.empty((n, 0)), np.empty(0)
         if shift > 0.0:
-            self.U, values = _nystrom(basis, image, shift)
+            self.U, values, shift = _nystrom(basis, image, shift)
             # What rounding can have made is no lower bound.
             real = values > 20.0 * shift
             self.U, values = np.ascontiguousarray(self.U[:, real]), values[real]
@@ -283,16 +283,18 @@ class _Sketch:
         """Bound on the norm of the error of the fitted values, for each target."""
         inside = self.U.T @ gradient
         outside = gradient - self.U @ inside
-        known = (inside * inside / (0.5 * self.values + self.alpha)[:, None]).sum(axis=0)
-        return np.sqrt(known + _squares(outside) / self.alpha)
+        # divided before they are squared, for squares of a gradient overflow early
+        inside /= np.sqrt(0.5 * self.values + self.alpha)[:, None]
+        outside /= np.sqrt(self.alpha)
+        return np.sqrt(_squares(inside) + _squares(outside))
 
 
 def _nystrom(basis, image, shift):
-    """Eigenvectors and -values of the Nyström approximation, decreasing."""
+    """Eigenvectors and -values of the Nyström approximation, decreasing, and the shift taken."""
     image += shift * basis
     core = basis.T @ image
     core = 0.5 * (core + core.T)
-    for _ in range(8):
+    while True:
         try:
             upper = cholesky(core, check_finite=False)
             break
@@ -302,4 +304,4 @@ def _nystrom(basis, image, shift):
             shift *= 10.0
     half = solve_triangular(upper, image.T, trans="T", overwrite_b=True, check_finite=False).T
     U, sigma, _ = svd(half, full_matrices=False, overwrite_a=True, check_finite=False)
-    return U, np.maximum(sigma * sigma - shift, 0.0)
+    return U, np.maximum(sigma * sigma - shift, 0.0), shift

@@ -12,11 +12,12 @@ from sklearn.exceptions import ConvergenceWarning
 from echocast._checks import stack_level
 
 from . import _in_place
-from ._few_rows import RowCoordinates, count_rows, rows_kept
+from ._factor import RidgeFactor
+from ._few_rows import RowCoordinates, count_rows, keeps_rows, rows_kept
 from ._lsqr import lsqr_solve
 from ._readout_fit import Blocks, ReadoutFit
 
-__all__ = ["by_size", "fit_dual", "fit_lsqr"]
+__all__ = ["by_rows", "by_size", "fit_dual", "fit_lsqr", "solve_rows"]
 
 # "auto" forms no larger matrix of features than this: up to 32,768 of them.
 _LARGEST_MATRIX = 2**33
@@ -28,7 +29,7 @@ def by_size(n_features: int, n_rows: int | None, alpha: Any, owner: str) -> str:
     """What "auto" means for many features: memory decides."""
     if n_features < _in_place.LARGE:
         return "auto"
-    if n_rows is not None and _FEW_ROWS * n_rows <= n_features:
+    if n_rows is not None and _is_few(n_rows, n_features):
         return "dual"
     if 8 * n_features**2 <= _LARGEST_MATRIX:
         return "auto"
@@ -42,6 +43,22 @@ def by_size(n_features: int, n_rows: int | None, alpha: Any, owner: str) -> str:
     )
 
 
+def _is_few(n_rows, n_features):
+    return _FEW_ROWS * n_rows <= n_features and 8 * n_rows * n_features <= _LARGEST_MATRIX
+
+
+def by_rows(factor: RidgeFactor, solver: str, owner: str) -> bool:
+    """Whether `solver` solves from the rows that the statistics still hold."""
+    kept = keeps_rows(factor)
+    if solver == "dual" and not (kept and factor.n_samples <= factor.n_features):
+        raise ValueError(
+            f"solver='dual' of {owner} needs all rows, not more than readout features, which its "
+            "statistics do not hold. Use solver='auto'."
+        )
+    few = factor.n_features >= _in_place.LARGE and _is_few(factor.n_samples, factor.n_features)
+    return solver == "dual" or (solver == "auto" and kept and few)
+
+
 def fit_dual(
     fit: Callable[..., ReadoutFit],
     blocks: Blocks,
@@ -50,32 +67,26 @@ def fit_dual(
     n_rows: int | None,
     given: dict,
 ) -> ReadoutFit:
-    """Solve in the coordinates of the rows, by `fit`, which is `fit_readout`."""
-    n_rows = count_rows(blocks) if n_rows is None else n_rows
+    """Solve in the coordinates of the rows, by `fit` (blocks, n_features, n_targets, **given)."""
+    if n_rows is None or n_rows > n_features:
+        n_rows = count_rows(blocks)
     if n_rows > n_features:
         raise ValueError(
             f"solver='dual' of {given['owner']} is for fewer rows than readout features, got "
             f"{n_rows} rows and {n_features} features. Use solver='auto'."
         )
-    dtype, fit_intercept = given["dtype"], given["fit_intercept"]
-    factor = rows_kept(blocks(), n_rows, n_features, n_targets, dtype=dtype)
-    turned = RowCoordinates(factor._buffer, centred=fit_intercept)
-    rows = factor._buffer.pending()
-    data = turned.rows, rows[:, 1 + n_features :], rows[:, 0]
-    inner = fit(lambda: iter([data]), factor.n_samples, n_targets, **given)
+    factor = rows_kept(blocks(), n_rows, n_features, n_targets, dtype=given["dtype"])
+    return solve_rows(fit, factor, given)
+
+
+def solve_rows(fit: Callable[..., ReadoutFit], factor: RidgeFactor, given: dict) -> ReadoutFit:
+    """The same from a factor that holds its rows."""
+    turned = RowCoordinates(factor, centred=given["fit_intercept"])
+    inner = fit(turned.blocks, factor.n_samples, factor.n_targets, **given)
     coef = turned.back(inner.coef)
-    return ReadoutFit(
-        coef,
-        inner.intercept - coef @ turned.origin,
-        inner.alpha,
-        factor,
-        "dual",
-        inner.rank,
-        inner.condition,
-        inner.alphas,
-        inner.loo_errors,
-        in_rows=(inner, lambda: iter([data])),
-    )
+    intercept = inner.intercept - coef @ turned.origin
+    rest = inner.rank, inner.condition, inner.alphas, inner.loo_errors
+    return ReadoutFit(coef, intercept, inner.alpha, factor, "dual", *rest)
 
 
 def fit_lsqr(

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from echocast._checks import check_degree, check_flag, check_number, check_option, check_solver
+from echocast._checks import check_degree, check_flag, check_number, check_option
 
 from ._machine import BLOCK_BYTES
 from ._regressor import SequenceRegressor
@@ -158,7 +158,7 @@ class NVARRegressor(SequenceRegressor):
     fit_intercept : bool or "penalised", default=True
         True: an intercept without penalty. "penalised": a constant feature, shrunk like the
         others, as in the authors' programs.
-    solver : {"auto", "cholesky", "qr", "svd"}, default="auto"
+    solver : {"auto", "cholesky", "qr", "svd", "dual", "lsqr"}, default="auto"
         As in `ESNRegressor`.
     predict_state : {"auto", "continue", "reset"}, default="auto"
         Whether `predict` and `transform` take the last rows of fit as history. "auto" does so
@@ -273,7 +273,7 @@ class NVARRegressor(SequenceRegressor):
         else:
             check_flag("fit_intercept", self.fit_intercept, owner)
         check_flag("increments", self.increments, owner)
-        check_solver(self.solver, owner)
+        check_option("solver", self.solver, owner, self._solvers)
         check_option("predict_state", self.predict_state, owner, ("auto", "continue", "reset"))
         return self._check_dtype()
 

@@ -26,7 +26,8 @@ class ReadoutFit:
     alpha : float
         The penalty used.
     factor : RidgeFactor or None
-        The statistics solved from, to go on with; None after "lsqr", which has none.
+        The statistics solved from, to go on with; None after "lsqr", which has none. After
+        "dual" it has absorbed no row, but holds all of them.
     solver_used : {"cholesky", "qr", "svd", "dual", "lsqr"}
         What it came down to; "cholesky" stands for everything from a Gram matrix.
     rank : int
@@ -41,8 +42,6 @@ class ReadoutFit:
         Leave-one-out (or generalised cross-validation) mean squared error of each.
     spectrum : Spectrum or None
         Singular values and vectors of the states, if there were several candidates.
-    in_rows : tuple of (ReadoutFit, callable) or None
-        The same fit in the coordinates of the rows, and those, after "dual".
     """
 
     coef: np.ndarray
@@ -55,4 +54,3 @@ class ReadoutFit:
     alphas: np.ndarray | None = None
     loo_errors: np.ndarray | None = None
     spectrum: Spectrum | None = None
-    in_rows: tuple[ReadoutFit, Blocks] | None = None

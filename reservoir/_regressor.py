@@ -52,7 +52,7 @@ class SequenceRegressor(
     and define the hooks at the end of this class.
     """
 
-    _solvers: tuple[str, ...] = ("auto", "cholesky", "qr", "svd")
+    _solvers: tuple[str, ...] = ("auto", "cholesky", "qr", "svd", "dual", "lsqr")
 
     # ------------------------------------------------------------------ fitting
 
@@ -124,7 +124,7 @@ class SequenceRegressor(
         if factor.n_samples == 0:
             self._fit_factor = factor
         else:
-            self._publish(self._solve_factor(factor))
+            self._publish(self._solve_factor(factor, own=True))
         left = np.maximum(washouts - np.diff(data.layout.indptr), 0)
         self._remember_all(data, rows.final_states(), left)
         return self
@@ -211,10 +211,10 @@ class SequenceRegressor(
         self._remember_chunks(chunks)
         return result
 
-    def _solve_factor(self, factor):
+    def _solve_factor(self, factor, *, own=False):
         from ._readout import solve_factor
 
-        return solve_factor(factor, **self._readout_params())
+        return solve_factor(factor, own=own, **self._readout_params())
 
     def _readout_params(self):
         return {

@@ -104,7 +104,7 @@ class RunningReadout(ModelFiles):
             factor.n_features,
             factor.n_targets,
             alpha=float(model.alpha_),
-            fit_intercept=bool(model.fit_intercept),
+            fit_intercept=model._readout_params()["fit_intercept"],
         )
         new.n_samples = factor.n_samples
         system = factor.system(fit_intercept=new.fit_intercept)

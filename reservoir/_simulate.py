@@ -16,6 +16,7 @@ from echocast.exceptions import ForecastDivergedError
 
 from ._activations import elementwise
 from ._factor import RowBuffer
+from ._few_rows import RowCoordinates, keeps_rows
 from ._online import OnlineReadout
 from ._running import LEAST_FREEDOM, RunningReadout
 from ._sequences import SequenceLayout
@@ -350,7 +351,11 @@ def leave_one_out_errors(
         layout = SequenceLayout("rows", np.array([0, len(X)]))
         washout = int(esn._washouts(layout, stream=False)[0])
     weights = np.ones(len(X)) if sample_weight is None else np.asarray(sample_weight, dtype=float)
-    known = RunningReadout.from_fit(esn) or _readout_of_rows(esn, X, washout, weights)
+    known: Any
+    if esn.solver_ == "dual" and keeps_rows(esn._fit_factor):
+        known = _RowLeverages(esn)
+    else:
+        known = RunningReadout.from_fit(esn) or _readout_of_rows(esn, X, washout, weights)
     start = washout if n_last is None else max(washout, len(X) - n_last)
     if start >= len(X):
         return np.empty((0, y.shape[1]))
@@ -366,6 +371,21 @@ def leave_one_out_errors(
     return np.concatenate(errors)
 
 
+class _RowLeverages:
+    """Leverages after a dual fit, in the coordinates of its rows: no matrix of features."""
+
+    def __init__(self, esn):
+        intercept = esn._readout_params()["fit_intercept"]
+        self.turned = RowCoordinates(esn._fit_factor, centred=intercept)
+        S, Y, weights = next(self.turned.blocks())
+        size = S.shape[1], Y.shape[1]
+        known = RunningReadout(*size, alpha=float(esn.alpha_), fit_intercept=intercept)
+        self.known = known.extend(S, Y, weights)
+
+    def leverages(self, features):
+        return self.known.leverages(self.turned.of(features))
+
+
 def _readout_of_rows(esn, X, washout, weights):
     """The readout's factor from the rows, where the fit has kept normal equations."""
     machine = esn._fit_reservoir
@@ -373,7 +393,7 @@ def _readout_of_rows(esn, X, washout, weights):
         machine.n_features,
         len(esn.coef_),
         alpha=float(esn.alpha_),
-        fit_intercept=bool(esn.fit_intercept),
+        fit_intercept=esn._readout_params()["fit_intercept"],
     )
     for first, features in _feature_chunks(esn, X, washout):
         weight = weights[first : first + len(features)]

@@ -216,7 +216,7 @@ class ReservoirStream(ModelFiles):
         new._fit_last_input = self._last_input.copy()
         new._fit_inputs_constant = self._constant
         if self._factor is not None:
-            new._publish(new._solve_factor(self._factor.copy()))
+            new._publish(new._solve_factor(self._factor.copy(), own=True))
         elif self._readout is not None:
             new._publish(self._readout.copy())
         return new
