@@ -6,7 +6,7 @@ import copy
 import logging
 import numbers
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import Any, Self
 
@@ -101,7 +101,7 @@ class ESNSearchCV(ModelFiles, GridSearchCV):
     max_bytes : int, default=2**29
         Memory for states in each worker, and so how many settings run side by side. Folds whose
         states do not fit in together are run apart, and a fold that does not fit in by itself is
-        left to ordinary fits, which keep no states; the logger "echocast" then warns.
+        left to ordinary fits, which keep no states, as the logger "echocast" says at level INFO.
     verbose : int, default=0
         Progress to the logger "echocast" at level INFO: 1 for rounds, 2 for each batch.
     error_score : "raise" or float, default=nan
@@ -322,6 +322,12 @@ class ESNSearchCV(ModelFiles, GridSearchCV):
                     "`n_iter` is the number of draws from `param_distributions`; for a part of "
                     "the grid use method='random'."
                 )
+        for name in ("param_grid", "param_distributions"):
+            given = getattr(self, name)
+            if not (given is None or isinstance(given, (Mapping, list, tuple))):
+                refuse(name, owner, "a dict or a list of dicts", given)
+        self._check_cv(owner)
+        check_generator(self.random_state)
         check_jobs(self.n_jobs, owner)
         check_number("factor", self.factor, owner, low=1, closed="neither")
         check_number("max_bytes", self.max_bytes, owner, low=1, integer=True)
@@ -336,6 +342,15 @@ class ESNSearchCV(ModelFiles, GridSearchCV):
             refuse("error_score", owner, "a str among {'raise'} or a number", self.error_score)
         if not (isinstance(self.refit, (bool, np.bool_, str)) or callable(self.refit)):
             refuse("refit", owner, "a bool, a str or a callable", self.refit)
+
+    def _check_cv(self, owner):
+        cv = self.cv
+        if isinstance(cv, numbers.Integral):
+            check_number("cv", cv, owner, low=2, integer=True)
+        elif isinstance(cv, (str, dict)) or not (
+            cv is None or hasattr(cv, "split") or hasattr(cv, "__iter__")
+        ):
+            refuse("cv", owner, "an int, a splitter, an iterable of splits or None", cv)
 
     def _candidates(self):
         if self.param_grid is not None and self.method != "random":

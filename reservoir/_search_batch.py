@@ -139,7 +139,7 @@ def evaluate(
             yield from batch.run(max_bytes)
             return
     if len(folds) == 1:
-        _log.warning(
+        _log.info(
             "search: the states of one setting take %d bytes, more than max_bytes=%d, so there "
             "are ordinary fits",
             batch.bytes_of_one,

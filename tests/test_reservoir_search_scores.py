@@ -184,6 +184,7 @@ def peak_of(search, X, y):
 
 
 def test_memory_for_states_is_bounded(ordinary, caplog):
+    caplog.set_level("INFO", logger="echocast")
     X, y = series(0, 20_000)
     esn = ESNRegressor(50, random_state=0)
     grid = {"alpha": [1e-8, 1e-2], "leak_rate": [0.3, 1.0]}
