@@ -116,6 +116,17 @@ def test_weights_in_a_file_of_others(tmp_path):
         assert echocast.to_safetensors(fitted(name), tmp_path / "other").exists()
 
 
+@needs_tensors
+def test_weights_of_parts_of_others_are_in_the_file(tmp_path):
+    from safetensors import safe_open
+
+    model = fitted("ESNClassifier readout")
+    path = echocast.to_safetensors(model, tmp_path / "model.safetensors")
+    with safe_open(path, "np") as file:
+        names = [name for name in file.keys() if name.endswith("coef_")]  # noqa: SIM118
+        assert any(file.get_tensor(n).tobytes() == model.readout_.coef_.tobytes() for n in names)
+
+
 @pytest.mark.parametrize(
     ("export", "absent"), [(echocast.to_onnx, "onnx"), (echocast.to_safetensors, "safetensors")]
 )

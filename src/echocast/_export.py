@@ -113,7 +113,10 @@ def _check_model(model: Any) -> None:
     from echocast.reservoir import ESNRegressor
 
     if type(model) is not ESNRegressor:
-        raise TypeError(f"`to_onnx` takes a fitted ESNRegressor. Got {type(model).__name__}.")
+        raise TypeError(
+            "`to_onnx` takes a fitted ESNRegressor, for the graph is one reservoir, its state and "
+            f"a linear readout. Got {type(model).__name__}; `echocast.save` takes all models."
+        )
     check_is_fitted(model)
 
 
@@ -263,8 +266,8 @@ def _arrays(value: Any, path: str, seen: set) -> Any:
         parts = {str(k): v for k, v in value.items()}
     elif isinstance(value, (list, tuple)):
         parts = {str(k): v for k, v in enumerate(value)}
-    elif type(value).__module__.startswith(("echocast.", "scipy.sparse")):
-        parts = dict(vars(value))
+    elif type(value).__module__.startswith(("echocast.", "scipy.sparse", "sklearn.")):
+        parts = dict(getattr(value, "__dict__", {}))
         if hasattr(value, "indptr"):
             parts = {name: getattr(value, name) for name in ("data", "indices", "indptr")}
     else:
