@@ -101,7 +101,8 @@ class ESNRegressor(SequenceRegressor):
         Cut a single long sequence into so many chunks (at most; "auto" picks) that run side by
         side, each from some steps before its first row. Where the chunks meet, the states are
         checked: they agree to 1e-13 (1e-5 in float32), else warm-ups are doubled, and a
-        reservoir that forgets too slowly runs step by step, with a `NotContractingWarning`.
+        reservoir that forgets too slowly, or makes much of small differences within a chunk (a
+        few chunks run twice to see that), runs step by step, with a `NotContractingWarning`.
         It is a parameter of the constructor because `predict` and `transform` obey it too, and
         pipelines and searches hand it on. Output feedback in `predict`, `noise` and several
         sequences do without. It gains most for dense or large reservoirs (docs/streams.md).
