@@ -17,6 +17,7 @@ from ._intervals import path_bands
 __all__ = ["AutoESNForecaster"]
 
 _MOST_RESIDUALS = 200  # one-step errors of a series model are forecasts of their own each
+_FEWEST_ROWS = 4  # one to forecast from, and steps to judge by
 _MOST_JUDGED = 10  # series of a panel that are looked at
 
 
@@ -180,6 +181,11 @@ class AutoESNForecaster(BaseForecaster):
         return is_dynamical(values, self.season_length_)
 
     def _learn_system(self, values):
+        if len(values) < _FEWEST_ROWS:
+            raise ValueError(
+                f"Length of `y` ({len(values)}) must be at least {_FEWEST_ROWS} for a model of a "
+                "system. Pass more rows, or kind='series'."
+            )
         model = DynamicsModel(
             values, horizon=self.horizon, n_seeds=self.n_seeds, seed=self._fit_seed
         )

@@ -81,7 +81,8 @@ def _is_path(source):
 def _is_empty(X):
     if isinstance(X, (list, tuple)):
         return not len(X)
-    return 0 in getattr(X, "shape", (1,))[:2] if getattr(X, "ndim", 2) == 3 else not len(X)
+    shape = getattr(X, "shape", ())  # what has none is for the checks of the fit to refuse
+    return 0 in shape[:2] if len(shape) == 3 else shape[:1] == (0,)
 
 
 def _read_parquet(path):

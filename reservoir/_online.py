@@ -8,13 +8,15 @@ from typing import Any, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.metrics import r2_score
+from sklearn.utils.validation import check_is_fitted
 
 from echocast._checks import check_flag, check_number
 from echocast._saving import ModelFiles
 
 from ._base import transactional
 from ._running import RunningReadout
+from ._sequences import SequenceLayout, checked_rows, read_targets, read_weights
 
 __all__ = ["FORCEReadout", "LMSReadout", "OnlineReadout", "RLSReadout"]
 
@@ -84,19 +86,43 @@ class OnlineReadout(MultiOutputMixin, RegressorMixin, ModelFiles, BaseEstimator,
         ndarray of shape (n_rows,) or (n_rows, n_targets)
         """
         check_is_fitted(self)
-        X = validate_data(self, X, dtype=np.float64, reset=False)
-        outputs = X @ self.coef_.T + self.intercept_
+        outputs = self._read_out(checked_rows(self, X, reset=False, dtype=np.float64))
         return outputs[:, 0] if self._fit_y_one_d else outputs
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """Coefficient of determination R^2 over all rows, averaged over targets.
+
+        Parameters
+        ----------
+        X, y, sample_weight
+            As in `fit`.
+
+        Returns
+        -------
+        float
+        """
+        check_is_fitted(self)
+        rows, targets, weight, _ = self._read(X, y, sample_weight, first=False)
+        return float(r2_score(targets, self._read_out(rows), sample_weight=weight))
+
+    def _read_out(self, rows):
+        return rows @ self.coef_.T + self.intercept_
+
+    def _read(self, X, y, sample_weight, *, first, may_vanish=False):
+        """Rows, targets (n_rows, n_targets) and weights, and whether y was 1-D."""
+        rows = checked_rows(self, X, reset=first, dtype=np.float64)
+        layout = SequenceLayout("rows", np.array([0, len(rows)]))
+        targets, one_d = read_targets(y, layout, dtype=np.float64, owner=type(self).__name__)
+        weight = read_weights(sample_weight, layout, dtype=np.float64, may_vanish=may_vanish)
+        return rows, targets, weight, one_d
 
     def _learn_checked(self, X, y, sample_weight, *, first):
         self._check_params()
-        X, y = validate_data(
-            self, X, y, dtype=np.float64, multi_output=True, y_numeric=True, reset=first
+        X, targets, weight, one_d = self._read(
+            X, y, sample_weight, first=first, may_vanish=not first
         )
-        weight = None if sample_weight is None else _weights(sample_weight, len(X))
-        targets = np.asarray(y, dtype=np.float64).reshape(len(X), -1)
         if first:
-            self._fit_y_one_d = np.ndim(y) == 1
+            self._fit_y_one_d = one_d
             self.begin(X.shape[1], targets.shape[1])
         elif targets.shape[1] != len(self.coef_):
             raise ValueError(
@@ -105,8 +131,6 @@ class OnlineReadout(MultiOutputMixin, RegressorMixin, ModelFiles, BaseEstimator,
             )
         else:
             self._own_memory()
-        if first and weight is not None and not weight.any():
-            raise ValueError("All `sample_weight` are zero: there is nothing to learn from.")
         self.absorb(X, targets, weight)
 
     # ------------------------------------------- what networks use, without checks of the data
@@ -153,8 +177,8 @@ class OnlineReadout(MultiOutputMixin, RegressorMixin, ModelFiles, BaseEstimator,
         self._settle()
         if not np.isfinite(self.coef_).all():
             raise ValueError(
-                f"The weights of {type(self).__name__} grew without bound. Scale the features, "
-                "or learn in smaller steps."
+                f"The weights of {type(self).__name__} grew without bound. Scale the columns of "
+                "X, or learn in smaller steps."
             )
         return self
 
@@ -194,15 +218,6 @@ class OnlineReadout(MultiOutputMixin, RegressorMixin, ModelFiles, BaseEstimator,
     @abstractmethod
     def _own_memory(self) -> None:
         """Replace all arrays that `_take` changes by copies."""
-
-
-def _weights(sample_weight, n_rows):
-    weight = np.asarray(sample_weight, dtype=np.float64)
-    if weight.shape != (n_rows,):
-        raise ValueError(f"`sample_weight` must have shape ({n_rows},), got {weight.shape}.")
-    if not (np.isfinite(weight).all() and (weight >= 0).all()):
-        raise ValueError("`sample_weight` must be finite and not negative.")
-    return weight
 
 
 class _SquareRoot(OnlineReadout, metaclass=ABCMeta):

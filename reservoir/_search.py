@@ -312,7 +312,8 @@ class ESNSearchCV(ModelFiles, GridSearchCV):
             refuse("scoring", owner, rule, self.scoring)
         check_option("method", self.method, owner, ("auto", "grid", "random", "halving"))
         if (self.param_grid is None) == (self.param_distributions is None):
-            raise ValueError(f"{owner} needs either `param_grid` or `param_distributions`.")
+            both = "" if self.param_grid is None else ", not both"
+            raise ValueError(f"{owner} needs either `param_grid` or `param_distributions`{both}.")
         if self.method == "grid" and self.param_grid is None:
             raise ValueError("method='grid' needs `param_grid`.")
         if self.n_iter is not None:

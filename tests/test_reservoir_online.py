@@ -217,9 +217,9 @@ def test_forms_of_y_copies_and_what_does_not_fit(readout):
     assert (other.n_samples, flat.n_samples) == (800, 400)
     with pytest.raises(ValueError, match=r"2 targets, but .* expecting 1"):
         flat.partial_fit(S, Y)
-    with pytest.raises(ValueError, match="not negative"):
+    with pytest.raises(ValueError, match="Negative values in data passed to `sample_weight`"):
         flat.partial_fit(S, Y[:, 0], -np.ones(400))
-    with pytest.raises(ValueError, match=r"shape \(400,\)"):
+    with pytest.raises(ValueError, match=r"expected \(400,\)"):
         flat.partial_fit(S, Y[:, 0], np.ones(3))
 
 

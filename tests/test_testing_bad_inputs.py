@@ -11,8 +11,10 @@ from echocast.testing import bad_inputs, run_bad_inputs
 from echocast.testing._bad_input import FINE, REFUSED, SAME, WARNED, BadInput
 from echocast.testing._bad_parameters import PROBES, is_allowed, is_declared
 from echocast.testing._trial import Counts, Trial, run_trial
-from echocast.testing._trials_estimators import small_estimators
-from echocast.testing._trials_forecasters import small_forecasters
+from echocast.testing._trials_estimators import estimator_trials, small_estimators
+from echocast.testing._trials_forecasters import forecaster_trials, small_forecasters
+from echocast.testing._trials_frames import long_trials, part_trials
+from echocast.testing._trials_parameters import parameter_trials
 
 
 def test_the_catalogue_is_as_large_as_it_says():
@@ -36,6 +38,43 @@ def test_a_draw_of_trials_passes():
     assert "2,500 bad inputs (seed 3)" in str(counts)
 
 
+def failures(trials):
+    counts = Counts()
+    for given in trials:
+        counts.add(given)
+    assert counts.n_trials > 0
+    return counts.failures
+
+
+@pytest.mark.parametrize("kind", ["RLSReadout", "LMSReadout", "FORCEReadout"])
+def test_all_trials_of_online_readouts_pass(kind):
+    given = [*estimator_trials(), *parameter_trials()]
+    assert failures(t for t in given if t.what.startswith(kind)) == []
+
+
+def test_all_parameters_of_a_search_pass():
+    """Those that a grid makes no use of are checked, too."""
+    given = (t for t in parameter_trials() if t.what.startswith("ESNSearchCV"))
+    assert failures(t for t in given if "n_jobs" not in t.what) == []
+
+
+def test_parts_of_a_distributed_fit_without_a_length_are_named():
+    names = ("None", "a number", "a generator", "sparse array", "an object with __array__")
+    given = [t for t in part_trials() if t.what.endswith(tuple(f"X, {n})" for n in names))]
+    assert len(given) == len(names)
+    assert failures(given) == []
+
+
+def test_a_system_of_a_few_rows_is_refused_by_name():
+    given = (t for t in forecaster_trials() if t.what == "AutoESNForecaster.fit(y: one row)")
+    assert failures(given) == []
+
+
+@pytest.mark.slow
+def test_all_trials_of_frames_and_parts_pass():
+    assert failures([*long_trials(), *part_trials()]) == []
+
+
 @pytest.mark.slow
 def test_all_trials_pass():
     counts = run_bad_inputs()
@@ -53,8 +92,7 @@ def public_classes():
 
 # Their trials are in files of their own, or they are made of what is tried here.
 ELSEWHERE = {
-    "AdaptiveComputationRNN", "AutoESNForecaster", "CharRNN", "ESNSearchCV", "FORCEReadout",
-    "LMSReadout", "LongForecaster", "MarkovChain", "NeuralTuringMachine", "RLSReadout",
+    "AdaptiveComputationRNN", "CharRNN", "LongForecaster", "MarkovChain", "NeuralTuringMachine",
     "RecursiveClassifier", "Seq2SeqTransducer",
 }  # fmt: skip
 

@@ -107,6 +107,13 @@ def _trials() -> list[Trial]:
     """All of them; the modules make models, and are imported when they are asked for."""
     from ._trials_estimators import estimator_trials
     from ._trials_forecasters import forecaster_trials
+    from ._trials_frames import long_trials, part_trials
     from ._trials_parameters import parameter_trials
 
-    return [*estimator_trials(), *forecaster_trials(), *parameter_trials()]
+    return [
+        *estimator_trials(),
+        *forecaster_trials(),
+        *long_trials(),
+        *part_trials(),
+        *parameter_trials(),
+    ]

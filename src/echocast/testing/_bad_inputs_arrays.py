@@ -166,7 +166,8 @@ _ARRAYS = [
     ("a frame out of order", _frame(lambda f: f.iloc[::-1]), FINE),
     ("a series", lambda a: pd.Series(a[:, 0]), REFUSED),
     ("three index levels", _frame(lambda f: f.set_index(
-        pd.MultiIndex.from_arrays([[0] * len(f)] * 2 + [range(len(f))]))), REFUSED, "Window"),
+        pd.MultiIndex.from_arrays([[0] * len(f)] * 2 + [range(len(f))]))), REFUSED,
+     "Window RLS LMS FORCE"),
 ]  # fmt: skip
 
 

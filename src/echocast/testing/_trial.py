@@ -16,6 +16,7 @@ from sklearn.exceptions import DataConversionWarning, FitFailedWarning, Undefine
 
 import echocast
 from echocast.exceptions import (
+    DistributedFitError,
     EchocastWarning,
     ForecastDivergedError,
     TrainingDivergedError,
@@ -31,13 +32,21 @@ OUTCOMES = ("OK", "ERR", "WARN", "SILENT", "OBSCURE", "DIED", "HUNG")
 GOOD = ("OK", "ERR", "WARN")
 LONGEST = 20.0  # seconds; clean calls of the same size take milliseconds
 
-_ERRORS = (ValueError, TypeError, ForecastDivergedError, TrainingDivergedError, ImportError)
+_ERRORS = (
+    ValueError,
+    TypeError,
+    ForecastDivergedError,
+    TrainingDivergedError,
+    DistributedFitError,
+    ImportError,
+)
 _WARNINGS = (EchocastWarning, DataConversionWarning, FitFailedWarning, UndefinedMetricWarning)
 _OURS = tuple(roots_of(echocast)) + (str(Path(echocast.__file__).parent),)
-_VALIDATORS = re.compile(r"sklearn/(utils/(_?\w+)|base|metrics/_\w+)\.py$")
+_VALIDATORS = re.compile(r"sklearn/(utils/(_?\w+)|base|model_selection/_search|metrics/_\w+)\.py$")
 # scikit-learn's sentences say what is wrong with data without the name of the argument.
 _SENTENCES = re.compile(
     r"Expected 2D array|Found array with|inconsistent numbers of samples|data not supported|"
+    r"Expected sequence or array-like|at least 1 dimension|Parameter grid|"
     r"could not convert string|Sparse data|[Ff]eature names|requires y to be passed|"
     r"label type|minimum of \d+ is required|(Sequence|sequence|Tree) \d+|Sample weights|"
     r"sample weights|overflow float64 when squared|X has \d+ features|2-dimensional container"

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from sklearn.base import clone, is_classifier
+from sklearn.model_selection import TimeSeriesSplit
 
 from echocast import reservoir
 
@@ -41,6 +42,12 @@ def small_estimators() -> dict[str, Any]:
         reservoir.SelfAttentionRegressor(n_blocks=1, n_units=4, **_SHORT),
         reservoir.SelfAttentionClassifier(n_blocks=1, n_units=4, **_SHORT),
         reservoir.Seq2SeqRegressor(**_NETWORK),
+        reservoir.RLSReadout(),
+        reservoir.LMSReadout(),
+        reservoir.FORCEReadout(),
+        reservoir.ESNSearchCV(
+            reservoir.ESNRegressor(**_SEED), {"alpha": [1e-6, 1.0]}, cv=TimeSeriesSplit(2)
+        ),
     )
     return {type(m).__name__: m for m in made}
 

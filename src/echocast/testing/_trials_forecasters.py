@@ -54,6 +54,9 @@ def small_forecasters() -> dict[str, Any]:
             random_state=0,
             season_length=1,
         ),
+        "AutoESNForecaster": forecasting.AutoESNForecaster(
+            kind="system", n_seeds=1, season_length=1, n_boot=10, random_state=0
+        ),
         "ForecastSearchCV": forecasting.ForecastSearchCV(
             naive, {"strategy": ["last", "mean"]}, horizon=_H, cv=2, random_state=0
         ),
@@ -74,7 +77,12 @@ def forecaster_trials() -> Iterator[Trial]:
     y, X = _data()
     for name, made in small_forecasters().items():
         known = clone(made).fit(y.iloc[:_N])
-        takes_X = name not in ("NaiveForecaster", "EnsembleForecaster", "ForecastSearchCV")
+        takes_X = name not in (
+            "NaiveForecaster",
+            "EnsembleForecaster",
+            "ForecastSearchCV",
+            "AutoESNForecaster",
+        )
         for entry in (*VALUES, *INDEXES):
             for method in ("fit", "update", "apply", "score", "backtest"):
                 yield _of_series(name, made, known, method, entry, y)
