@@ -160,7 +160,7 @@ def _check_estimator(estimator):
     if not isinstance(estimator, (ESNRegressor, DeepESNRegressor, NVARRegressor, ESNClassifier)):
         raise TypeError(
             f"{_OWNER} fits ESNRegressor, DeepESNRegressor, NVARRegressor and ESNClassifier, "
-            f"whose fit is a sum over rows. Found {type(estimator)}. Fit transformers beforehand "
+            f"whose fit is a sum over rows. Found {estimator!r:.60}. Fit transformers beforehand "
             "and let functions return transformed parts; for independent fits set n_jobs under "
             "joblib.parallel_config(backend='dask')."
         )

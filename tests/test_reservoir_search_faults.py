@@ -112,7 +112,7 @@ def test_infinite_outputs_fail_in_scoring_as_in_predict():
     ("options", "sentence"),
     [
         ({"param_grid": None}, "either `param_grid` or `param_distributions`"),
-        ({"param_distributions": {"alpha": [1.0]}}, "either `param_grid` or"),
+        ({"param_distributions": {"alpha": [1.0]}}, "`param_distributions`, not both"),
         ({"n_iter": 3}, "method='random'"),
         ({"method": "bayes"}, "'method' parameter"),
         ({"method": "grid", "param_grid": None, "param_distributions": {"alpha": [1]}}, "grid"),
