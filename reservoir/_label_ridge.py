@@ -60,6 +60,7 @@ def fit_label_ridge(
         rows.shape[1],
         targets.shape[1],
         alpha=np.array([candidates]) if isinstance(candidates, float) else candidates,
+        solver="svd",  # as scores need singular values in any case
         dtype=dtype,
         owner=owner,
     )

@@ -13,11 +13,13 @@ from scipy.linalg import LinAlgError
 from echocast.exceptions import InvalidParameterError
 from echocast.reservoir import (
     DeepESNRegressor,
+    ESNClassifier,
     ESNRegressor,
     LocalESNRegressor,
     NVARRegressor,
     _in_place,
     _lsqr,
+    _many_features,
     leave_one_out_errors,
     with_penalty,
     without_rows,
@@ -200,3 +202,14 @@ def test_networks_and_functions_of_delays_take_all_solvers(solver):
             fits[0].partial_fit(u[:-1], u[1:])
     with pytest.raises(InvalidParameterError, match="solver"):
         LocalESNRegressor(solver=solver).fit(u[:-1], u[1:])
+
+
+def test_classifiers_have_no_solver_and_no_largest_matrix(large, monkeypatch):
+    rng = np.random.RandomState(0)
+    X, y = rng.standard_normal((30, 12, 2)), np.arange(30) % 3
+    for alpha in ("auto", 0.1):
+        model = ESNClassifier(40, alpha=alpha, random_state=0)
+        right = model.fit(X, y).predict_proba(X)
+        with monkeypatch.context() as patch:
+            patch.setattr(_many_features, "_LARGEST_MATRIX", 8 * 20**2)
+            assert_array_equal(model.fit(X, y).predict_proba(X), right)
