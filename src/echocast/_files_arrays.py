@@ -106,7 +106,7 @@ class ArrayWriter:
         return table, members
 
 
-def _digest_of(header: bytes, data: np.ndarray) -> Any:
+def _digest_of(header: bytes, data: Any) -> Any:
     found = hashlib.sha256(header)
     found.update(data)
     return found

@@ -215,7 +215,8 @@ def _range_index(node: dict, decoder: Any) -> Any:
     if not good or not numbers[2] or max(map(abs, numbers)) >= 2**62:
         corrupt("an index is damaged")
     decoder.arrays.spend(len(range(*numbers)))  # not needed, but who walks along it takes time
-    return pd.RangeIndex(*numbers, name=decoder.value(name))
+    start, stop, step = numbers
+    return pd.RangeIndex(start, stop, step, name=decoder.value(name))
 
 
 def _multi_index(node: dict, decoder: Any) -> Any:
