@@ -306,6 +306,12 @@ class ESNSearchCV(ModelFiles, GridSearchCV):
         owner = type(self).__name__
         if not hasattr(self.estimator, "fit"):
             refuse("estimator", owner, "an object implementing 'fit'", self.estimator)
+        modules = [kind.__module__ for kind in type(self.estimator).__mro__]
+        if self.scoring is None and any(m.startswith("echocast.forecasting.") for m in modules):
+            raise TypeError(
+                f"`score` of {type(self.estimator).__name__} is an error, and lower is better; "
+                f"{owner} would choose the worst. Use ForecastSearchCV."
+            )
         named = isinstance(self.scoring, (str, list, tuple, dict))
         if not (named or self.scoring is None or callable(self.scoring)):
             rule = "a str, a callable, a list, a tuple, a dict or None"

@@ -56,7 +56,7 @@ class ReservoirStream(ModelFiles):
         if esn._fit_form != "rows":
             raise ValueError(
                 f"`stream` continues one sequence, but the model was fitted on several "
-                f"('{esn._fit_form}'). Fit on one, or set `state` after fitting on one."
+                f"('{esn._fit_form}'). Fit on one, or give `predict` an `initial_state`."
             )
         self._esn = copy.copy(esn)
         res = esn._fit_reservoir.reservoir

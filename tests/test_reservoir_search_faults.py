@@ -279,3 +279,12 @@ def test_r2_is_that_of_scikit_learn(dtype):
             assert (found is None) == (dtype == "float32" or len(y) == 1)
             for target, guess in ((y, y), (y * 0, outputs), (y * np.nan, outputs)):
                 assert _r2(target, guess) is None  # there it has rules of its own
+
+
+def test_the_error_of_a_forecaster_is_not_taken_for_a_gain():
+    from echocast.forecasting import ESNForecaster
+
+    X, y = series()
+    search = ESNSearchCV(ESNForecaster(8), {"alpha": [1e-4, 1.0]}, cv=CV)
+    with pytest.raises(TypeError, match=r"would choose the worst\. Use ForecastSearchCV"):
+        search.fit(X, y)
