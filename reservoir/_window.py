@@ -271,6 +271,7 @@ class WindowESNRegressor(MultiOutputMixin, RegressorMixin, BaseReservoir):
             fit_intercept=bool(self.fit_intercept),
             dtype=dtype,
             owner=owner,
+            n_rows=len(rows) if weights is None else np.count_nonzero(weights),
         )
         self.coef_ = result.coef.astype(dtype, copy=False)
         self.intercept_ = result.intercept.astype(dtype, copy=False)
@@ -312,7 +313,8 @@ class WindowESNRegressor(MultiOutputMixin, RegressorMixin, BaseReservoir):
     def _check_params(self):
         owner = type(self).__name__
         check_window(self)
-        check_option("solver", self.solver, owner, ("auto", "cholesky", "qr", "svd"))
+        solvers = ("auto", "cholesky", "qr", "svd", "dual", "lsqr")
+        check_option("solver", self.solver, owner, solvers)
         check_flag("fit_intercept", self.fit_intercept, owner)
         return self._check_weights()
 

@@ -17,6 +17,7 @@ from echocast.reservoir import (
     ESNRegressor,
     LocalESNRegressor,
     NVARRegressor,
+    WindowESNRegressor,
     _in_place,
     _lsqr,
     _many_features,
@@ -213,3 +214,15 @@ def test_classifiers_have_no_solver_and_no_largest_matrix(large, monkeypatch):
         with monkeypatch.context() as patch:
             patch.setattr(_many_features, "_LARGEST_MATRIX", 8 * 20**2)
             assert_array_equal(model.fit(X, y).predict_proba(X), right)
+
+
+def test_windows_take_all_solvers(large):
+    rng = np.random.RandomState(0)
+    X = rng.standard_normal((60, 12))
+    y, weight = X[:, 3] - X[:, 5], np.repeat([1.0, 0.0], 30)
+    make = lambda s: WindowESNRegressor(100, alpha=0.1, random_state=0, solver=s)  # noqa: E731
+    right = make("svd").fit(X, y, sample_weight=weight).predict(X)
+    for solver, used in (("auto", "dual"), ("dual", "dual"), ("lsqr", "lsqr")):
+        found = make(solver).fit(X, y, sample_weight=weight)
+        assert found.solver_ == used
+        assert_allclose(found.predict(X), right, atol=1e-3)
