@@ -226,3 +226,18 @@ def test_windows_take_all_solvers(large):
         found = make(solver).fit(X, y, sample_weight=weight)
         assert found.solver_ == used
         assert_allclose(found.predict(X), right, atol=1e-3)
+
+
+@pytest.mark.parametrize("solver", ["dual", "qr", "cholesky"])
+def test_left_out_rows_of_a_shrunk_constant(solver):
+    u = 3.0 + waves(40, 1)
+    model = NVARRegressor(delays=3, degree=3, alpha=10.0, fit_intercept="penalised")
+    model.set_params(increments=False)
+    if solver == "dual":
+        model.set_params(delays=7)  # 92 features
+    errors = leave_one_out_errors(model.set_params(solver=solver).fit(u[:-1], u[1:]), u[:-1], u[1:])
+    first, row = 39 - len(errors), 20
+    weight = np.ones(39)
+    weight[first + row] = 0.0
+    other = model.set_params(solver="svd").fit(u[:-1], u[1:], sample_weight=weight)
+    assert_allclose(errors[row], (u[1:] - other.predict(u[:-1]))[first + row], rtol=1e-6)
