@@ -11,6 +11,7 @@ import numpy as np
 from scipy.special import expit
 from sklearn.utils.validation import check_is_fitted
 
+from ._descent import finite_outputs
 from ._fit_loop import Trained, fit_loop
 from ._losses import binary_cross_entropy
 from ._objective import one_blas_thread
@@ -183,7 +184,7 @@ class BitEstimator(WarmStartEstimator):
         for _, packed in self._passes(sequences):
             found = of_batch(sequences.rows[packed.rows])
             values[packed.rows[packed.valid]] = found[packed.valid]
-        return values
+        return finite_outputs(values, type(self).__name__)
 
     def _shares(self, sequences):
         leaves = self._leaves()

@@ -81,6 +81,21 @@ def refuse_diverged(state: Trained) -> None:
         raise TrainingDivergedError(state.n_updates, 1)
 
 
+def finite_outputs(outputs: np.ndarray, owner: str) -> np.ndarray:
+    """Outputs as they are; an error where weights are so large that sums of them overflow.
+
+    Training that ends with such weights may not have met a gradient that is not finite.
+    """
+    if not np.isfinite(outputs).all():
+        finite = np.isfinite(outputs).reshape(len(outputs), -1).all(axis=1)
+        raise ValueError(
+            f"The outputs of {owner} for X are not finite, first in row {int(finite.argmin())}: "
+            "training has diverged, or X is too large. Scale X and y, lower "
+            "`learning_rate_init`, or set `max_norm=1.0`, and fit again."
+        )
+    return outputs
+
+
 class Descent:
     """Stochastic gradient descent of one call of a training loop.
 

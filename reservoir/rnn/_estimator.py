@@ -22,6 +22,7 @@ from echocast.exceptions import EchocastWarning
 
 from .._base import _dtype_name, _fitted_names, _given_states, transactional
 from ._callbacks import CallbackSupportMixin, epoch_monitor, with_callbacks
+from ._descent import finite_outputs
 from ._network import Network
 from ._objective import Objective, TrainData, learnt_from, n_threads
 from ._parameters import RecurrentParameters
@@ -384,11 +385,16 @@ class BaseRNN(
             else:
                 step_outputs(outputs, packed, run.outputs.data)
 
-        ended = run_sequences(
-            network, theta, sequences.rows, layout.indptr, states, write, before=before,
-            feed=self._head().feed,
-        )  # fmt: skip
+        with np.errstate(all="ignore"):  # what overflows is told from the outputs
+            ended = run_sequences(
+                network, theta, sequences.rows, layout.indptr, states, write, before=before,
+                feed=self._head().feed,
+            )  # fmt: skip
         return outputs, ended
+
+    def _finite_outputs(self, sequences, states):
+        outputs = self._outputs(self.theta_, sequences, states)[0]
+        return finite_outputs(outputs, type(self).__name__)
 
     def transform(self, X: Any, *, groups: Any = None, initial_state: Any = None) -> Any:
         """Hidden states of the last layer, for each step (or each sequence, with output='last').

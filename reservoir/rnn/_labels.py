@@ -217,7 +217,7 @@ class BaseRNNClassifier(ClassifierMixin, BaseRNN):
 
     def _probabilities(self, sequences, states):
         """Probabilities in the form in which they are given to users."""
-        outputs = self._outputs(self.theta_, sequences, states)[0]
+        outputs = self._finite_outputs(sequences, states)
         values = self._head().probabilities(outputs)
         return values if self._fit_last else sequences.restore(values)
 
@@ -231,7 +231,7 @@ class BaseRNNClassifier(ClassifierMixin, BaseRNN):
         return sequences.restore(labels)
 
     def _winners(self, sequences, states=None):
-        return self._outputs(self.theta_, sequences, states)[0].argmax(axis=1)
+        return self._finite_outputs(sequences, states).argmax(axis=1)
 
     def score(self, X: Any, y: Any, sample_weight: Any = None, *, groups: Any = None) -> float:
         """Share of sequences, or steps, that get the right label.

@@ -22,6 +22,7 @@ from .._sequences import (
     read_weights,
 )
 from .._values import refuse_not_finite, refuse_not_numbers
+from ._descent import finite_outputs
 from ._heads import ValueHead
 from ._reading import read_case_weights, read_sequences, read_vector_targets, warn_if_unscaled
 from ._seq2seq_base import BaseSeq2Seq, Batch, Pairs
@@ -434,7 +435,8 @@ class Seq2SeqRegressor(MultiOutputMixin, RegressorMixin, BaseSeq2Seq):
                 f"X_future has {n_known} column(s), but {type(self).__name__} was fitted with "
                 f"{self._fit_n_known}."
             )
-        return self._outputs(self.theta_, self._pairs(sequences, None, known, None))
+        outputs, alphas = self._outputs(self.theta_, self._pairs(sequences, None, known, None))
+        return finite_outputs(outputs, type(self).__name__), alphas
 
     def _in_the_form_of_fit(self, values):
         """Values (n, horizon, n_targets, ...) with as many axes as the y of fit."""

@@ -15,6 +15,7 @@ from echocast._checks import check_flag, check_number, check_option
 
 from .._sequences import SequenceLayout
 from . import _ops as ops
+from ._descent import finite_outputs
 from ._fit_loop import Trained, fit_loop
 from ._forest import TreeStack, tree_states
 from ._init import glorot_uniform, orthogonal
@@ -389,6 +390,7 @@ class RecursiveClassifier(ClassifierMixin, WarmStartEstimator):
                     values[forest.rows] = found
                 else:
                     values[trees] = found[forest.roots]
+        finite_outputs(values, owner)
         return np.split(values, stack.indptr[1:-1]) if nodes else values
 
     def transform(self, X: Any, *, nodes: bool = False) -> Any:

@@ -143,7 +143,7 @@ class BaseRNNRegressor(MultiOutputMixin, RegressorMixin, BaseRNN):
     # ---------------------------------------------------------------- prediction
 
     def _points(self, sequences, states=None):
-        outputs = self._outputs(self.theta_, sequences, states)[0]
+        outputs = self._finite_outputs(sequences, states)
         return np.ascontiguousarray(self._head().point(outputs))
 
     def _predicted(self, sequences, states):
@@ -157,7 +157,7 @@ class BaseRNNRegressor(MultiOutputMixin, RegressorMixin, BaseRNN):
         levels = None
         if quantiles is not None:
             levels = _checked_levels("quantiles", quantiles, "predict_quantiles")
-        outputs = self._outputs(self.theta_, sequences, states)[0]
+        outputs = self._finite_outputs(sequences, states)
         values = self._head().quantiles(outputs, levels).astype(outputs.dtype)
         values = values[:, 0] if self._fit_y_one_d else values
         return values if self._fit_last else sequences.restore(values)

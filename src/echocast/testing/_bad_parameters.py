@@ -199,8 +199,6 @@ _PARAMETERS: dict[str, tuple[str, ...]] = {
     "with_mean": ("flag",),
     "with_std": ("flag",),
 }
-# Steps of training with which a network is what was asked for, and of no use.
-_STEPS = {"learning_rate_init": {"a huge int", "a huge float"}}
 # Sizes, which as a huge int mean more memory than there is, or a fit without end.
 _SIZES = {
     "batch_size", "beam_size", "bptt_steps", "context", "degree", "delays", "embedding_size",
@@ -227,6 +225,4 @@ def is_allowed(owner: str, parameter: str, probe: str) -> bool:
 
 def is_costly(parameter: str, probe: str) -> bool:
     """Whether a probe asks for more memory or time than a trial may take."""
-    if probe in _STEPS.get(parameter, ()):
-        return True
     return probe == "a huge int" and parameter in _SIZES
