@@ -103,7 +103,7 @@ class FeatureRows:
         starts = np.minimum(indptr[:-1] + self.washouts, indptr[1:])
         if weights is None:
             return int((indptr[1:] - starts).sum())
-        return sum(np.count_nonzero(weights[a:b]) for a, b in zip(starts, indptr[1:]))
+        return sum(int(np.count_nonzero(weights[a:b])) for a, b in zip(starts, indptr[1:]))
 
     def __call__(self) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray | None]]:
         layout, targets, weights = self.data.layout, self.data.targets, self.data.weights

@@ -109,24 +109,23 @@ class RowCoordinates:
 
     def of(self, S: np.ndarray) -> np.ndarray:
         """Coordinates of rows S (n, n_features), without what is outside of the span."""
-        return _turned("T", *self._q, np.asfortranarray((S - self.origin).T))[: len(self.rows)].T
+        return _turned("T", self._q, np.asfortranarray((S - self.origin).T))[: len(self.rows)].T
 
 
 def turned_back(coef: np.ndarray, reflectors: np.ndarray, factors: np.ndarray) -> np.ndarray:
     """``coef @ Q.T`` of shape (n_targets, n_features) from what `qr` gives as "raw"."""
     padded = np.zeros((len(reflectors), len(coef)), order="F")
     padded[: coef.shape[1]] = coef.T
-    return np.ascontiguousarray(_turned("N", reflectors, factors, padded).T)
+    return np.ascontiguousarray(_turned("N", (reflectors, factors), padded).T)
 
 
-def _turned(trans, reflectors, factors, columns):
+def _turned(trans, q, columns):
     """Q or its transpose times columns, which are overwritten."""
-    _, work, _ = lapack.dormqr("L", trans, reflectors, factors, columns, -1)
-    size = int(work[0])
-    turned, _, _ = lapack.dormqr("L", trans, reflectors, factors, columns, size, overwrite_c=1)
+    _, work, _ = lapack.dormqr("L", trans, *q, columns, -1)
+    turned, _, _ = lapack.dormqr("L", trans, *q, columns, int(work[0]), overwrite_c=1)
     return turned
 
 
 def count_rows(blocks: Callable[[], Iterable]) -> int:
     """Number of rows of positive weight."""
-    return sum(len(S) if w is None else np.count_nonzero(w) for S, _, w in blocks())
+    return sum(len(S) if w is None else int(np.count_nonzero(w)) for S, _, w in blocks())

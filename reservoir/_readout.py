@@ -243,7 +243,7 @@ def solve_factor(
             coef, intercept, condition = found
         else:
             coef, condition = factor_solve(system.xx, system.xy, alpha)
-            intercept = None if coef is None else system.intercept(coef)
+            intercept = np.zeros(0) if coef is None else system.intercept(coef)
         if coef is not None:
             rest = factor, "qr", factor.n_features, condition
             return ReadoutFit(coef, intercept, float(alpha), *rest)
