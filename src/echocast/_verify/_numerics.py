@@ -108,7 +108,7 @@ def solver(seed: int, full: bool) -> Figure:
     shares, n = [], 0
     for condition, _, error, residual, said in hard_fits(seed, full, "auto"):
         if not said:
-            shares.append(np.linalg.norm(error) / np.linalg.norm(residual))
+            shares.append(float(np.linalg.norm(error) / np.linalg.norm(residual)))
         elif condition < 1e8:
             shares.append(np.inf)  # a warning without need
         n += 1
