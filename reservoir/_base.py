@@ -328,8 +328,9 @@ class BaseReservoir(ModelFiles, BaseEstimator):
         rows, layout = self._read_new(X, groups)
         x0 = self._initial_states(layout, initial_state)
         states = np.empty((len(rows), self._fit_reservoir.n_units), dtype=rows.dtype)
-        chunks = self._new_chunks(like=self)
-        visit(self._fit_reservoir, rows, layout, x0, states.__setitem__, self.n_jobs, chunks)
+        with determinate(self):
+            chunks = self._new_chunks(like=self)
+            visit(self._fit_reservoir, rows, layout, x0, states.__setitem__, self.n_jobs, chunks)
         return layout.restore(states)
 
 

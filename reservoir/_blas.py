@@ -11,6 +11,8 @@ from typing import Any
 
 from threadpoolctl import ThreadpoolController
 
+from echocast._checks import check_flag
+
 __all__ = ["OneThread", "determinate", "one_blas_thread"]
 
 
@@ -96,4 +98,6 @@ def one_blas_thread() -> Iterator[None]:
 
 def determinate(estimator: Any) -> Any:
     """Context in which an estimator gives the same bits for any number of threads, if it is to."""
-    return one_blas_thread() if getattr(estimator, "deterministic", False) else nullcontext()
+    asked = getattr(estimator, "deterministic", False)
+    check_flag("deterministic", asked, type(estimator).__name__)
+    return one_blas_thread() if asked else nullcontext()

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from echocast._checks import check_flag, check_number, check_option, refuse
+from echocast._checks import check_number, check_option, refuse
 
 from ._activations import activations
 from ._base import harvest
@@ -285,7 +285,6 @@ class DeepESNRegressor(SequenceRegressor):
         check_option("predict_state", self.predict_state, owner, ("auto", "continue", "reset"))
         check_time_chunks(self.time_chunks, owner)
         self._check_learning()
-        check_flag("deterministic", self.deterministic, owner)
         return self._check_dtype()
 
     def _per_layer(self, name):

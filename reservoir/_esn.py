@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import clone
 
-from echocast._checks import check_flag, check_number
+from echocast._checks import check_number
 
 from ._base import visit
 from ._esn_machine import ESNMachine, teacher_feedback
@@ -226,7 +226,6 @@ class ESNRegressor(SequenceRegressor):
         self._check_learning()
         check_number("noise", self.noise, owner, low=0, closed="left")
         check_number("feedback_scaling", self.feedback_scaling, owner, low=0, closed="left")
-        check_flag("deterministic", self.deterministic, owner)
         check_readout(self)
         return dtype
 

@@ -243,6 +243,8 @@ class LocalESNRegressor(SequenceRegressor):
         Kind of input weights.
     target : {"value", "increment"}, default="value"
         With "increment" it learns ``y - X`` and adds X back, as in `ESNRegressor`.
+    deterministic : bool, default=False
+        Whether results are to have the same bits for any number of threads, as in `ESNRegressor`.
 
     Attributes
     ----------
@@ -316,6 +318,7 @@ class LocalESNRegressor(SequenceRegressor):
         dtype: Any = "float64",
         input_weights: Any = "uniform",
         target: str = "value",
+        deterministic: bool = False,
     ):
         self.n_units = n_units
         self.group_size = group_size
@@ -341,6 +344,7 @@ class LocalESNRegressor(SequenceRegressor):
         self.dtype = dtype
         self.input_weights = input_weights
         self.target = target
+        self.deterministic = deterministic
 
     def _check_params(self):
         owner = type(self).__name__

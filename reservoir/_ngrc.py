@@ -165,6 +165,8 @@ class NVARRegressor(SequenceRegressor):
         only if the index of X starts exactly one step after the last stamp of fit.
     dtype : {"float64", "float32"}, default="float64"
         Precision of the features.
+    deterministic : bool, default=False
+        Whether results are to have the same bits for any number of threads, as in `ESNRegressor`.
 
     Attributes
     ----------
@@ -225,6 +227,7 @@ class NVARRegressor(SequenceRegressor):
         solver: str = "auto",
         predict_state: str = "auto",
         dtype: Any = "float64",
+        deterministic: bool = False,
     ):
         self.delays = delays
         self.stride = stride
@@ -235,6 +238,7 @@ class NVARRegressor(SequenceRegressor):
         self.solver = solver
         self.predict_state = predict_state
         self.dtype = dtype
+        self.deterministic = deterministic
 
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
         """Names of the columns of `transform` and of `coef_`.

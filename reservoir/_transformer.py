@@ -63,6 +63,8 @@ class ReservoirTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Ba
         Kind of input weights: "uniform", "bernoulli", "gaussian", "one_input_per_unit".
     time_chunks : int, "auto" or None, default=None
         Run a single long sequence as so many chunks side by side; see `ESNRegressor`.
+    deterministic : bool, default=False
+        Whether results are to have the same bits for any number of threads, as in `ESNRegressor`.
 
     Attributes
     ----------
@@ -114,6 +116,7 @@ class ReservoirTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Ba
         n_jobs: int | None = None,
         input_weights: Any = "uniform",
         time_chunks: int | str | None = None,
+        deterministic: bool = False,
     ) -> None:
         self.n_units = n_units
         self.spectral_radius = spectral_radius
@@ -130,6 +133,7 @@ class ReservoirTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Ba
         self.n_jobs = n_jobs
         self.input_weights = input_weights
         self.time_chunks = time_chunks
+        self.deterministic = deterministic
 
     def fit(self, X: Any, y: Any = None, *, groups: Any = None) -> Self:
         """Draw the reservoir and run it over X to learn the state that X ends in.

@@ -14,6 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 from echocast._checks import check_flag, check_number, check_option, refuse
 
 from ._base import BaseReservoir, transactional
+from ._blas import determinate
 from ._machine import BLOCK_BYTES, block_rows
 from ._sequences import SequenceLayout, checked_rows, read_targets, read_weights
 from ._stepping import make_advance
@@ -155,6 +156,8 @@ class WindowESNRegressor(MultiOutputMixin, RegressorMixin, BaseReservoir):
         Precision of weights and states.
     input_weights : str, matrix or callable, default="uniform"
         Kind of input weights.
+    deterministic : bool, default=False
+        Whether results are to have the same bits for any number of threads, as in `ESNRegressor`.
 
     Attributes
     ----------
@@ -203,6 +206,7 @@ class WindowESNRegressor(MultiOutputMixin, RegressorMixin, BaseReservoir):
         random_state: Any = None,
         dtype: Any = "float64",
         input_weights: Any = "uniform",
+        deterministic: bool = False,
     ):
         self.n_units = n_units
         self.window_order = window_order
@@ -221,6 +225,7 @@ class WindowESNRegressor(MultiOutputMixin, RegressorMixin, BaseReservoir):
         self.random_state = random_state
         self.dtype = dtype
         self.input_weights = input_weights
+        self.deterministic = deterministic
 
     @transactional(keep_fitted=False)
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
@@ -271,7 +276,7 @@ class WindowESNRegressor(MultiOutputMixin, RegressorMixin, BaseReservoir):
             fit_intercept=bool(self.fit_intercept),
             dtype=dtype,
             owner=owner,
-            n_rows=len(rows) if weights is None else np.count_nonzero(weights),
+            n_rows=len(rows) if weights is None else int(np.count_nonzero(weights)),
         )
         self.coef_ = result.coef.astype(dtype, copy=False)
         self.intercept_ = result.intercept.astype(dtype, copy=False)
@@ -293,8 +298,9 @@ class WindowESNRegressor(MultiOutputMixin, RegressorMixin, BaseReservoir):
         check_is_fitted(self)
         rows = checked_rows(self, X, reset=False, dtype=self._fit_reservoir.dtype)
         outputs = np.empty((len(rows), len(self.coef_)), dtype=rows.dtype)
-        for part, features in self._feature_blocks(rows):
-            outputs[part] = features @ self.coef_.T + self.intercept_
+        with determinate(self):
+            for part, features in self._feature_blocks(rows):
+                outputs[part] = features @ self.coef_.T + self.intercept_
         return outputs[:, 0] if self._fit_y_one_d else outputs
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
