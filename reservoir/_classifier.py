@@ -20,6 +20,7 @@ from sklearn.utils.validation import check_is_fitted
 from echocast._checks import check_flag, check_number, check_option, refuse
 
 from ._base import BaseReservoir, transactional
+from ._blas import determinate
 from ._label_ridge import fit_label_ridge, fit_sharpness, probabilities
 from ._labelled import read_labelled, read_labels
 from ._sequence_features import FEATURES, SequenceEncoder, state_basis, washouts_of
@@ -100,6 +101,9 @@ class ESNClassifier(
         Threads over groups of sequences. Results do not depend on it.
     input_weights : str, matrix or callable, default="uniform"
         Kind of input weights: "uniform", "bernoulli", "gaussian", "one_input_per_unit".
+    deterministic : bool, default=False
+        Whether features and results of the built-in readout are to have the same bits for any
+        number of threads, as in `ESNRegressor`.
 
     Attributes
     ----------
@@ -185,6 +189,7 @@ class ESNClassifier(
         dtype: str = "float64",
         n_jobs: int | None = None,
         input_weights: Any = "uniform",
+        deterministic: bool = False,
     ) -> None:
         self.n_units = n_units
         self.spectral_radius = spectral_radius
@@ -206,6 +211,7 @@ class ESNClassifier(
         self.dtype = dtype
         self.n_jobs = n_jobs
         self.input_weights = input_weights
+        self.deterministic = deterministic
 
     @transactional(keep_fitted=False)
     def fit(self, X: Any, y: Any, *, groups: Any = None) -> Self:
@@ -350,7 +356,8 @@ class ESNClassifier(
         check_is_fitted(self)
         dtype = self._fit_reservoir.dtype
         rows, layout = read_labelled(self, X, groups=groups, reset=False, dtype=dtype)
-        return self._encode(self._long_enough(rows, layout))
+        with determinate(self):
+            return self._encode(self._long_enough(rows, layout))
 
     @available_if(_readout_has("decision_function"))
     def decision_function(self, X: Any, *, groups: Any = None) -> np.ndarray:
@@ -373,7 +380,8 @@ class ESNClassifier(
         return scores[:, 0] if scores.shape[1] == 1 else scores
 
     def _scores(self, features):
-        return features @ self.coef_.T + self.intercept_
+        with determinate(self):
+            return features @ self.coef_.T + self.intercept_
 
     def predict(self, X: Any, *, groups: Any = None) -> np.ndarray:
         """Label of each sequence; writes nothing to the estimator.

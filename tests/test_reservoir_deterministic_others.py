@@ -11,6 +11,7 @@ from threadpoolctl import threadpool_info, threadpool_limits
 
 from echocast.exceptions import InvalidParameterError
 from echocast.reservoir import (
+    ESNClassifier,
     LocalESNRegressor,
     NVARRegressor,
     ReservoirTransformer,
@@ -23,14 +24,24 @@ CASES = [
     (LocalESNRegressor(150, random_state=0, deterministic=True), U, U),
     (NVARRegressor(8, deterministic=True), U, U[:, 0]),
     (ReservoirTransformer(300, random_state=0, deterministic=True), U, None),
+    (
+        ESNClassifier(150, features="model_space", random_state=0, deterministic=True),
+        list(U.reshape(20, 100, 3)),
+        np.arange(20) % 2,
+    ),
     (WindowESNRegressor(150, random_state=0, deterministic=True), WINDOWS, WINDOWS[:, 0]),
 ]
-HOOKS = {"WindowESNRegressor": "_feature_blocks", "ReservoirTransformer": "_new_chunks"}
+HOOKS = {
+    "ESNClassifier": "_encode",
+    "WindowESNRegressor": "_feature_blocks",
+    "ReservoirTransformer": "_new_chunks",
+}
 BITS = """
 import hashlib, pickle, sys
 for model, X, y in pickle.load(sys.stdin.buffer):
     model.fit(X, y)
-    outputs = getattr(model, "predict", None) or model.transform
+    method = "transform" if hasattr(model, "classes_") else "predict"
+    outputs = getattr(model, method, None) or model.transform
     print(type(model).__name__, hashlib.sha256(outputs(X).tobytes()).hexdigest())
 """
 

@@ -117,20 +117,20 @@ def damaged_cache(seed: int, full: bool) -> Figure:
     rng = np.random.RandomState(seed)
     with tempfile.TemporaryDirectory() as folder:
         expected = _first(folder)
-        files = list(Path(folder).rglob("*.bin"))
-        if not files:
+        whole = {path: path.read_bytes() for path in Path(folder).rglob("*.bin")}
+        if not whole:
             return skipped("no kernel cache on this system")
         rounds, wrong = (40 if full else 4), 0
         for k in range(rounds):
-            for path in files:
-                content = bytearray(path.read_bytes())
+            for path, code in whole.items():
+                content = bytearray(code)
                 if k % 2:
                     content = content[: rng.randint(len(content))]
                 else:
                     content[rng.randint(len(content))] ^= 1 << rng.randint(8)
                 path.write_bytes(bytes(content))
             wrong += _fresh(folder).stdout != expected
-    trials = f"{rounds} x {len(files)} files"
+    trials = f"{rounds} x {len(whole)} files"
     return figure(trials, f"{wrong} wrong results or crashes", wrong)
 
 
