@@ -78,7 +78,7 @@ def run_bad_inputs(seed: int = 0, budget: int | None = None) -> Counts:
     seed : int, default=0
         Draws the trials, if `budget` is given.
     budget : int, optional
-        Number of trials; all, some twenty thousand, by default.
+        Number of trials; all, some 25,000, by default.
 
     Returns
     -------
