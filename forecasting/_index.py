@@ -60,7 +60,8 @@ class TimeAxis:
             labels = self._dates(start=self.last, periods=n_steps + 1)
         except (OverflowError, pd.errors.OutOfBoundsDatetime) as error:
             raise ValueError(
-                f"horizon {n_steps} goes beyond the last representable timestamp."
+                f"horizon {n_steps} goes beyond the last representable timestamp: y ends with "
+                f"{self.last}."
             ) from error
         return labels[1:]
 
@@ -81,6 +82,14 @@ class TimeAxis:
     def _dates(self, **ends):
         return pd.date_range(freq=self.freq, name=self.name, unit=self.unit, **ends)
 
+    def _between(self, first, last):
+        try:
+            return pd.date_range(first, last, freq=self.freq)
+        except pd.errors.OutOfBoundsDatetime as error:  # before pandas 3 all are in nanoseconds
+            raise ValueError(
+                f"Steps of y from {first} to {last} cannot be counted: nanoseconds end in 2262."
+            ) from error
+
     @property
     def is_numbered(self) -> bool:
         """Whether labels are integers."""
@@ -98,7 +107,7 @@ class TimeAxis:
             return (pd.Period(label, freq=self.freq) - self.last).n // self.freq.n
         if label < self.last:
             return -1
-        return len(pd.date_range(self.last, label, freq=self.freq)) - 1
+        return len(self._between(self.last, label)) - 1
 
     def position_of(self, label: Any, of_last: int) -> int:
         """Steps from the first label to `label`, in time that its distance to the last one takes.
@@ -116,11 +125,11 @@ class TimeAxis:
             return (label - self.first).n // self.freq.n
         if label >= self.last:
             return of_last + self.steps_to(label)
-        back = pd.date_range(label, self.last, freq=self.freq)
+        back = self._between(label, self.last)
         if len(back) and back[0] == label and back[-1] == self.last:
             return of_last - len(back) + 1
         low, high = sorted((self.first, label))  # a label between those of the grid
-        steps = len(pd.date_range(low, high, freq=self.freq)) - 1
+        steps = len(self._between(low, high)) - 1
         return steps if label >= self.first else -steps
 
     @property
@@ -253,7 +262,7 @@ def _datetime_freq(index, freq, what):
 
 
 def _fits(index, offset):
-    expected = pd.date_range(index[0], periods=len(index), freq=offset)
+    expected = pd.date_range(index[0], periods=len(index), freq=offset, unit=index.unit)
     return len(expected) == len(index) and bool((expected == index).all())
 
 

@@ -109,7 +109,15 @@ def test_figures_are_small_and_used():
 )
 def test_figures_can_be_made_again(tmp_path, script, folder):
     done = subprocess.run(
-        [sys.executable, "-W", "error", str(DOCS / script), str(tmp_path)],
+        [
+            sys.executable,
+            "-W",
+            "error",
+            "-W",
+            "ignore:::pyparsing",
+            str(DOCS / script),
+            str(tmp_path),
+        ],
         env={**os.environ, "MPLBACKEND": "Agg"},
         capture_output=True,
         text=True,
