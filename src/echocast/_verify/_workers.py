@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import tempfile
@@ -51,7 +52,11 @@ def worker_kills(seed: int, full: bool) -> Figure:
         quiet,
         tempfile.TemporaryDirectory() as base,
         distributed.LocalCluster(
-            n_workers=2, threads_per_worker=1, processes=True, dashboard_address=":0"
+            n_workers=2,
+            threads_per_worker=1,
+            processes=True,
+            dashboard_address=":0",
+            silence_logs=logging.CRITICAL,  # each kill would be told of among the rows
         ) as cluster,
         distributed.Client(cluster) as client,
     ):
