@@ -61,6 +61,8 @@ def worker_kills(seed: int, full: bool) -> Figure:
         distributed.Client(cluster) as client,
     ):
         for k in range(kills):
+            # Dask loses a worker for good, now and then, that dies while another one starts
+            client.wait_for_workers(2, timeout=60)
             folder = Path(base) / str(k)
             folder.mkdir()
             loaders = _loaders(parts, str(folder), k % len(parts))
