@@ -1,10 +1,11 @@
 """Harvest of states: chunks of time side by side against the same steps one after the other.
 
-Run with ``OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 python benchmarks/bench_time_chunks.py`` (about
-five minutes). Input is Lorenz-63; both ways take turns in one process, and a figure is the ratio of
-their least times over `--repeat` turns, the search for the warm-up included. States are thrown
-away block by block, as a fit does. ``--steps`` is the length of the series, except for dense
-networks, of which a step costs milliseconds: theirs is ``--dense-steps``.
+Run with ``OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 python benchmarks/bench_time_chunks.py`` (a
+quarter of an hour, most of it for 3,000 dense units). Input is Lorenz-63; both ways take turns in
+one process, and a figure is the ratio of their least times over `--repeat` turns, the search for
+the warm-up included. States are thrown away block by block, as a fit does. ``--steps`` is the
+length of the series, except for dense networks, whose steps cost milliseconds: theirs is
+``--dense-steps``.
 """
 
 from __future__ import annotations

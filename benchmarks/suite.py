@@ -32,7 +32,7 @@ SCRIPTS = (
     ("bench_rnn.py", ("--threads", "2"), 2),
     ("bench_backtest.py", (), 1),
     ("bench_stream.py", (), 1),
-    ("bench_time_chunks.py", (), 1),
+    ("bench_time_chunks.py", ("--repeat", "2"), 1),
     ("cost_growth.py", (), 1),
 )
 
