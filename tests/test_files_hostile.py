@@ -19,6 +19,7 @@ from echocast.exceptions import (
     UnsafeModelError,
     UnsupportedVersionError,
 )
+from forged_parts import put as edit
 from model_bytes import forged, joined, loaded, manifest_of, members_of, stored
 from saved_models import fitted
 
@@ -139,18 +140,6 @@ def test_containers(name, capfd):
 
 
 # ------------------------------------------------------------------------- the manifest
-
-
-def edit(path, value):
-    """A change of the manifest at a path of keys and numbers."""
-
-    def change(manifest):
-        place = manifest
-        for key in path[:-1]:
-            place = place[key]
-        place[path[-1]] = value
-
-    return change
 
 
 def replaced(old, new):

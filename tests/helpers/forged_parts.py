@@ -33,6 +33,8 @@ def parts(node, path=()):
 
 
 def put(path, value):
+    """A change of the manifest at a path of keys and numbers."""
+
     def change(manifest):
         place = manifest
         for key in path[:-1]:
