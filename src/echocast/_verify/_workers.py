@@ -66,9 +66,14 @@ def fits_with_kills(seed: int, kills: int) -> tuple[int, int]:
     parts = [(u[:-1], u[1:]) for u in walks]
     expected = fit_distributed(ESNRegressor(15, random_state=seed), parts).coef_
     killed, different = 0, 0
-    quiet = dask.config.set({"distributed.logging": {"distributed": "critical"}})
+    settings = {
+        "distributed.logging": {"distributed": "critical"},
+        # A local cluster gives up a worker that is away so long after it was killed: if it is
+        # killed again just then, it is not started any more.
+        "distributed.deploy.lost-worker-timeout": "1h",
+    }
     with (
-        quiet,
+        dask.config.set(settings),
         tempfile.TemporaryDirectory() as base,
         distributed.LocalCluster(
             n_workers=2,
@@ -80,7 +85,6 @@ def fits_with_kills(seed: int, kills: int) -> tuple[int, int]:
         distributed.Client(cluster) as client,
     ):
         for k in range(kills):
-            # Dask loses a worker for good, now and then, that dies while another one starts
             client.wait_for_workers(2, timeout=60)
             folder = Path(base) / str(k)
             folder.mkdir()
