@@ -19,7 +19,7 @@ from ._features import FitData
 from ._machine import BLOCK_BYTES, block_rows
 from ._search_folds import Fold
 from ._search_scores import Judge, Outputs, configured
-from ._search_solve import PrefixReadouts
+from ._search_solve import NotBatched, PrefixReadouts
 from ._search_states import FEWEST_COLUMNS, Draws, merge_runs, reservoir_of, run_features
 from ._sequences import SequenceLayout, read_rows, read_targets, read_weights, refuse_reordered
 
@@ -40,10 +40,6 @@ READOUT_PARAMS = (
     "predict_state",
     "n_jobs",
 )
-
-
-class NotBatched(Exception):
-    """Data or parameters that only an ordinary fit can judge."""
 
 
 @dataclass(frozen=True)

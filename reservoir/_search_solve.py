@@ -23,7 +23,11 @@ from ._readout import (
     solve_factor,
 )
 
-__all__ = ["PrefixReadouts"]
+__all__ = ["NotBatched", "PrefixReadouts"]
+
+
+class NotBatched(Exception):
+    """Data or parameters that only an ordinary fit can judge."""
 
 
 class PrefixReadouts:
@@ -97,7 +101,7 @@ class PrefixReadouts:
                 kept.clear()
             self._n_rows = n_rows
         if solver == "auto" and self._by_size(n_rows, alpha, owner) != "auto":
-            raise NotImplementedError("ordinary fits solve it in less memory")
+            raise NotBatched("ordinary fits solve it in less memory")
         if not isinstance(alpha, float):
             factor = self._factor("gram" if solver == "cholesky" else "qr", n_rows)
             return _select(factor, alpha, lambda: self._blocks(n_rows), fit_intercept=fit_intercept)

@@ -4,7 +4,6 @@ import copy
 import functools
 import os
 import pickle
-import subprocess
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -111,14 +110,19 @@ def refuses_constants(monkeypatch):
     monkeypatch.setattr(ESNForecaster, "fit", fit)
 
 
+def before_printed(monkeypatch, code):
+    """Run code first in rows that have a process of their own."""
+    whole = _figures.printed
+    for module in (_memory, _workers):
+        monkeypatch.setattr(module, "printed", lambda own: whole(code + own))
+
+
 def keeps_rows(monkeypatch):
     code = (
         "from echocast.reservoir import ESNRegressor as E; kept, whole = [], E.partial_fit; "
         "E.partial_fit = lambda self, X, y: (kept.append(X), whole(self, X, y)); "
     )
-    run = subprocess.run
-    broken = lambda command, **more: run([*command[:-1], code + command[-1]], **more)  # noqa: E731
-    monkeypatch.setattr(_memory.subprocess, "run", broken)
+    before_printed(monkeypatch, code)
 
 
 def moved(found, model):
@@ -153,9 +157,7 @@ def other_coefficients(monkeypatch):
         "    return model\n"
         "r.fit_distributed = fit\n"
     )
-    run = subprocess.run
-    broken = lambda command, **more: run([*command[:-1], code + command[-1]], **more)  # noqa: E731
-    monkeypatch.setattr(_workers.subprocess, "run", broken)
+    before_printed(monkeypatch, code)
 
 
 PID = os.getpid()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, replace
@@ -10,7 +12,17 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["ROWS", "Figure", "Row", "figure", "measure", "row", "skipped", "worst_of"]
+__all__ = [
+    "ROWS",
+    "Figure",
+    "Row",
+    "figure",
+    "measure",
+    "printed",
+    "row",
+    "skipped",
+    "worst_of",
+]
 
 
 @dataclass(frozen=True)
@@ -103,3 +115,12 @@ def measure(check: Row, seed: int, full: bool) -> Figure:
             text = f"{type(error).__name__}: {' '.join(str(error).split())}"
             found = Figure("", passed=False, reason=text[:200])
     return replace(found, name=check.name, seconds=time.perf_counter() - start)
+
+
+def printed(code: str) -> str:
+    """What code prints in a process of its own; if it fails, an error with its last line."""
+    command = [sys.executable, "-c", code]
+    run = subprocess.run(command, capture_output=True, text=True, check=False)
+    if run.returncode:
+        raise RuntimeError(run.stderr.strip().splitlines()[-1])
+    return run.stdout

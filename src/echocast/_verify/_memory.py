@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
 import tracemalloc
 from pathlib import Path
 
 import numpy as np
 
-from ._figures import Figure, figure, row
+from ._figures import Figure, figure, printed, row
 
 
 def resident() -> float:
@@ -51,10 +49,5 @@ def streamed_rows(seed: int, full: bool) -> Figure:
     In a process of its own, as memory that other rows gave back would hide what is kept.
     """
     total = 10_000_000 if full else 200_000
-    code = f"from {__name__} import growth; print(growth({seed}, {total}))"
-    command = [sys.executable, "-c", code]
-    run = subprocess.run(command, capture_output=True, text=True, check=False)
-    if run.returncode:
-        raise RuntimeError(run.stderr.strip().splitlines()[-1])
-    grown = float(run.stdout)
+    grown = float(printed(f"from {__name__} import growth; print(growth({seed}, {total}))"))
     return figure(f"{total:,} rows", f"memory grew by {grown:.1f} MB", grown, 2.0)

@@ -5,15 +5,13 @@ from __future__ import annotations
 import logging
 import os
 import signal
-import subprocess
-import sys
 import tempfile
 from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 
-from ._figures import Figure, figure, row, skipped
+from ._figures import Figure, figure, printed, row, skipped
 
 
 def _loaders(parts, folder, wanted):
@@ -44,11 +42,7 @@ def worker_kills(seed: int, full: bool) -> Figure:
         return skipped("no signals to kill a process with on this system")
     kills = 12 if full else 2
     code = f"from {__name__} import fits_with_kills; print(*fits_with_kills({seed}, {kills}))"
-    command = [sys.executable, "-c", code]
-    run = subprocess.run(command, capture_output=True, text=True, check=False)
-    if run.returncode:
-        raise RuntimeError(run.stderr.strip().splitlines()[-1])
-    killed, different = map(int, run.stdout.split()[-2:])
+    killed, different = map(int, printed(code).split()[-2:])
     if killed < kills:
         return skipped("the worker was not killed")
     return figure(f"{kills} kills", f"{different} fits with other coefficients", different)
